@@ -1,0 +1,113 @@
+"""What a job will cost, before it starts, and what it did cost, from the usage in its answers."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from openai.types import CompletionUsage
+
+from helpers.batchfile import Shard, read
+from helpers.rules import encode
+
+PRICES = Path(__file__).parents[1] / "data" / "prices.csv"
+
+
+class BudgetError(RuntimeError):
+    """The job could cost more than its budget. Nothing was submitted."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars per million tokens of one model, for one kind of service."""
+
+    input: float
+    cached: float
+    output: float
+    as_of: str
+
+    def of(self, prompt: float, cached: float, completion: float) -> float:
+        """US dollars for so many tokens; the cached ones are part of the prompt's."""
+        uncached = prompt - cached
+        return (uncached * self.input + cached * self.cached + completion * self.output) / 1e6
+
+
+def price(model: str, service: str = "batch", table: Path = PRICES) -> Price:
+    """The price of a model from the price table; ``service`` is ``batch`` or ``standard``.
+
+    Raises LookupError with the models that the table has a price for.
+    """
+    prices = pd.read_csv(table, dtype={"shutdown_date": str})
+    known = prices[prices["service"] == service].set_index("model")
+    if model not in known.index:
+        raise LookupError(
+            f"{table.name} has no {service} price for {model!r}, only for "
+            f"{', '.join(known.index)}. Add a line with its price, date and source."
+        )
+    found = known.loc[model]
+    # Where no price for cached input is known, it counts as uncached: too high, never too low.
+    cached = found["cached_input"] if pd.notna(found["cached_input"]) else found["input"]
+    return Price(found["input"], cached, found["output"], found["as_of"])
+
+
+def estimate(
+    shards: Sequence[Shard],
+    tried: Sequence[dict],
+    usages: Sequence[CompletionUsage],
+    budget: float,
+) -> pd.DataFrame:
+    """Tokens and US dollars of the whole job, measured on the requests already tried.
+
+    Two lines: ``expected`` (prompt tokens per byte and answer tokens as in the tried requests) and
+    ``longest`` (every answer as long as its max_completion_tokens allows; unknown without a cap).
+    Columns: input_tokens, output_tokens, batch_usd, standard_usd. Raises `BudgetError` when the
+    batch could cost more than ``budget`` US dollars, and ValueError without a tried request.
+    """
+    if not tried or len(tried) != len(usages):
+        raise ValueError("Try at least one request first, and pass one usage for each tried one.")
+    total_bytes, requests = sum(s.bytes for s in shards), sum(s.requests for s in shards)
+    tried_bytes = sum(len(encode(request)) for request in tried)
+    prompt = sum(usage.prompt_tokens for usage in usages) / tried_bytes * total_bytes
+    answer = sum(usage.completion_tokens for usage in usages) / len(usages) * requests
+    lines = {"expected": (prompt, answer), "longest": (prompt, _longest_answers(shards))}
+    batch, standard = (price(shards[0].model, service) for service in ("batch", "standard"))
+    table = pd.DataFrame.from_dict(
+        {name: _line(tokens[0], 0, tokens[1], batch, standard) for name, tokens in lines.items()},
+        orient="index",
+    )
+    highest = table["batch_usd"].max()
+    if highest > budget:
+        raise BudgetError(
+            f"This job could cost {highest:.4f} US dollars, the budget is {budget:.4f}. Nothing was "
+            "submitted. Raise the budget, lower max_completion_tokens, or take fewer rows."
+        )
+    return table
+
+
+def actual(outcomes: pd.DataFrame, model: str) -> pd.DataFrame:
+    """One line, ``actual``, with the columns of `estimate`: what the answers' usage adds up to.
+
+    Failed requests without usage count nothing; truncated and refused answers are billed.
+    """
+    tokens = outcomes[["prompt_tokens", "cached_tokens", "completion_tokens"]].sum()
+    line = _line(*tokens, price(model, "batch"), price(model, "standard"))
+    return pd.DataFrame.from_dict({"actual": line}, orient="index")
+
+
+def _longest_answers(shards: Sequence[Shard]) -> float:
+    caps = (
+        request["body"].get("max_completion_tokens", float("nan"))
+        for shard in shards
+        for request in read(shard.path)
+    )
+    return sum(caps)
+
+
+def _line(prompt: float, cached: float, answer: float, batch: Price, standard: Price) -> dict:
+    return {
+        "input_tokens": round(prompt),
+        "output_tokens": round(answer) if math.isfinite(answer) else pd.NA,
+        "batch_usd": batch.of(prompt, cached, answer),
+        "standard_usd": standard.of(prompt, cached, answer),
+    }

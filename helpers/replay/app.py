@@ -1,0 +1,232 @@
+"""The Batch API as a WSGI app: HTTP in, HTTP out, answers from recordings.
+
+Served in process through ``httpx2.WSGITransport`` or on a port by ``python -m helpers.replay``;
+the official SDK, curl and other clients cannot tell it from a server far away. Routes, fields and
+limits follow the SDK (openai/resources/{files,batches,models}.py) and the Batch guide.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pandas as pd
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from helpers.client import DATA
+from helpers.replay.life import Life
+from helpers.replay.recordings import Recordings
+from helpers.replay.store import Store
+from helpers.rules import ENDPOINTS, MAX_BYTES
+
+_ROUTES = Map([
+    Rule("/v1/chat/completions", endpoint="chat", methods=["POST"]),
+    Rule("/v1/files", endpoint="upload", methods=["POST"]),
+    Rule("/v1/files", endpoint="files", methods=["GET"]),
+    Rule("/v1/files/<id>", endpoint="file", methods=["GET"]),
+    Rule("/v1/files/<id>", endpoint="delete_file", methods=["DELETE"]),
+    Rule("/v1/files/<id>/content", endpoint="content", methods=["GET"]),
+    Rule("/v1/batches", endpoint="create_batch", methods=["POST"]),
+    Rule("/v1/batches", endpoint="batches", methods=["GET"]),
+    Rule("/v1/batches/<id>", endpoint="batch", methods=["GET"]),
+    Rule("/v1/batches/<id>/cancel", endpoint="cancel_batch", methods=["POST"]),
+    Rule("/v1/models", endpoint="models", methods=["GET"]),
+    Rule("/v1/models/<id>", endpoint="model", methods=["GET"]),
+])  # fmt: skip
+
+_THIRTY_DAYS = 30 * 86_400
+_POLL_AFTER_MS = "20"
+
+
+class ApiError(Exception):
+    """An error response in the API's envelope."""
+
+    def __init__(
+        self, status: int, message: str, code: str | None = None, param: str | None = None
+    ):
+        self.status = status
+        self.error = {
+            "message": message, "type": "invalid_request_error", "param": param, "code": code,
+        }  # fmt: skip
+
+
+def create_app(
+    state: Path,
+    queue_tokens: int | None = None,
+    expire_after: int | None = None,
+    recordings: Path = DATA / "recordings",
+) -> Callable:
+    """The WSGI app. ``state`` is its SQLite file; the two numbers are described in `Life`."""
+    store = Store(state)
+    api = Api(store, Life(store, Recordings(recordings), queue_tokens, expire_after))
+
+    @Request.application
+    def app(request: Request) -> Response:
+        try:
+            if not request.headers.get("Authorization", "").startswith("Bearer "):
+                raise ApiError(401, "You didn't provide an API key.")
+            endpoint, values = _ROUTES.bind_to_environ(request.environ).match()
+            return getattr(api, endpoint)(request, **values)
+        except ApiError as error:
+            return _json({"error": error.error}, error.status)
+        except HTTPException as error:
+            message = f"{request.method} {request.path}: {error.description}"
+            return _json({"error": ApiError(0, message).error}, error.code or 500)
+
+    return app
+
+
+class Api:
+    """One method per route, named as in the table of routes."""
+
+    def __init__(self, store: Store, life: Life):
+        self.store = store
+        self.life = life
+        prices = pd.read_csv(DATA / "prices.csv", dtype=str).drop_duplicates("model")
+        shutdown = prices["shutdown_date"].where(prices["shutdown_date"].notna(), None)
+        self.all_models = [
+            {
+                "id": model,
+                "object": "model",
+                "created": 0,
+                "owned_by": "openai",
+                "shutdown_date": day,
+            }
+            for model, day in zip(prices["model"], shutdown, strict=True)
+        ]
+
+    def chat(self, request: Request) -> Response:
+        # Only a batch counts tries: a request tried by hand gets the answer that counts.
+        status, body = self.life.recordings.answer(_body(request), earlier_tries=1_000)
+        return _json(body, status)
+
+    def upload(self, request: Request) -> Response:
+        upload, purpose = request.files.get("file"), request.form.get("purpose")
+        if upload is None or not purpose:
+            missing = "purpose" if upload else "file"
+            raise ApiError(400, f"Missing required parameter: '{missing}'.", None, missing)
+        content = upload.read()
+        if purpose == "batch":
+            _check_batch_file(upload.filename or "", content)
+        keep = request.form.get("expires_after[seconds]", type=int)
+        if keep is not None and not 3600 <= keep <= 2_592_000:
+            raise ApiError(400, "Must be between 3600 and 2592000.", None, "expires_after.seconds")
+        keep = keep or (_THIRTY_DAYS if purpose == "batch" else None)
+        return _json(self.store.add_file(upload.filename or "", purpose, content, keep))
+
+    def files(self, request: Request) -> Response:
+        purpose = request.args.get("purpose")
+        found = self.store.all("files")
+        return _page(request, [f for f in found if purpose in (None, f["purpose"])], 10_000)
+
+    def file(self, request: Request, id: str) -> Response:
+        return _json(self._get("files", id))
+
+    def delete_file(self, request: Request, id: str) -> Response:
+        self._get("files", id)
+        self.store.delete_file(id)
+        return _json({"id": id, "object": "file", "deleted": True})
+
+    def content(self, request: Request, id: str) -> Response:
+        self._get("files", id)
+        return Response(self.store.content(id), mimetype="application/octet-stream")
+
+    def create_batch(self, request: Request) -> Response:
+        asked = _body(request)
+        if asked.get("endpoint") not in ENDPOINTS:
+            raise ApiError(400, "Unsupported endpoint.", "invalid_value", "endpoint")
+        if asked.get("completion_window") != "24h":
+            raise ApiError(400, "Must be '24h'.", "invalid_value", "completion_window")
+        if not isinstance(asked.get("input_file_id"), str):
+            raise ApiError(
+                400, "Missing required parameter: 'input_file_id'.", None, "input_file_id"
+            )
+        metadata = asked.get("metadata") or {}
+        for key, value in metadata.items():
+            if not isinstance(value, str):
+                raise ApiError(400, "Not a string.", "invalid_type", f"metadata.{key}")
+            if len(key) > 64 or len(value) > 512 or len(metadata) > 16:
+                raise ApiError(400, "At most 16 pairs of 64 and 512 characters.", None, "metadata")
+        batch = {
+            "object": "batch",
+            "endpoint": asked["endpoint"],
+            "input_file_id": asked["input_file_id"],
+            "completion_window": "24h",
+            "status": "validating",
+            "request_counts": {"total": 0, "completed": 0, "failed": 0},
+            "metadata": asked.get("metadata"),
+        }
+        return _json(self.store.add_batch(batch))
+
+    def batches(self, request: Request) -> Response:
+        return _page(request, self.store.all("batches"), 20)
+
+    def batch(self, request: Request, id: str) -> Response:
+        response = _json(self.life.step(self._get("batches", id)))
+        response.headers["openai-poll-after-ms"] = _POLL_AFTER_MS
+        return response
+
+    def cancel_batch(self, request: Request, id: str) -> Response:
+        batch = self._get("batches", id)
+        if batch["status"] in ("completed", "failed", "expired"):
+            raise ApiError(409, f"Cannot cancel a batch with status '{batch['status']}'.")
+        if batch["status"] not in ("cancelling", "cancelled"):
+            batch = self.life.cancel(batch)
+        return _json(batch)
+
+    def models(self, request: Request) -> Response:
+        return _json({"object": "list", "data": self.all_models})
+
+    def model(self, request: Request, id: str) -> Response:
+        found = next((model for model in self.all_models if model["id"] == id), None)
+        if found is None:
+            raise ApiError(404, f"The model '{id}' does not exist.", "model_not_found", "model")
+        return _json(found)
+
+    def _get(self, table: str, id: str) -> dict:
+        found = self.store.get(table, id)
+        if found is None:
+            raise ApiError(
+                404, f"No such {table.removesuffix('es').removesuffix('s')}: {id}", None, "id"
+            )
+        return found
+
+
+def _check_batch_file(name: str, content: bytes) -> None:
+    if not name.endswith(".jsonl"):
+        raise ApiError(400, "Invalid file format for Batch API. Must be .jsonl")
+    if len(content) > MAX_BYTES:
+        raise ApiError(400, "File is too large.")
+    try:
+        orjson.loads(content.split(b"\n", 1)[0])
+    except ValueError:
+        raise ApiError(400, "Invalid file format") from None
+
+
+def _body(request: Request) -> dict:
+    try:
+        body = orjson.loads(request.get_data())
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise ApiError(400, "We could not parse the JSON body of your request.")
+    return body
+
+
+def _page(request: Request, items: list[dict], limit: int) -> Response:
+    limit, after = request.args.get("limit", limit, type=int), request.args.get("after")
+    ids = [item["id"] for item in items]
+    start = ids.index(after) + 1 if after in ids else 0
+    page = items[start : start + limit]
+    return _json({
+        "object": "list",
+        "data": page,
+        "first_id": page[0]["id"] if page else None,
+        "last_id": page[-1]["id"] if page else None,
+        "has_more": start + limit < len(items),
+    })  # fmt: skip
+
+
+def _json(body: dict, status: int = 200) -> Response:
+    return Response(orjson.dumps(body), status, mimetype="application/json")

@@ -1,0 +1,110 @@
+"""Recorded requests and their answers, matched on the canonical request body."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_PICTURE = re.compile(r"data:image/[\w.+-]+;base64,(.*)", re.DOTALL)
+_SHOWN = 60
+
+
+class Recordings:
+    """All answers in a folder of JSONL files.
+
+    A line is ``{"custom_id", "request", "answers"}``: the body of the request, and for the first
+    try, the second and so on ``{"status_code", "body"}``; the last answer serves all later tries.
+    """
+
+    def __init__(self, folder: Path):
+        self.by_key: dict[str, dict] = {}
+        for path in sorted(folder.glob("*.jsonl")):
+            for line in path.read_bytes().splitlines():
+                recording = orjson.loads(line)
+                self.by_key[key_of(recording["request"])] = recording
+        self._leaves: list[tuple[dict[str, str], dict]] = []
+
+    def answer(self, body: dict, earlier_tries: int) -> tuple[int, dict]:
+        """Status and body of the response; 404 with a reason when the request is not recorded."""
+        recording = self.by_key.get(key_of(body))
+        if recording is None:
+            error = {
+                "message": self._why_not(body),
+                "type": "invalid_request_error",
+                "param": None,
+                "code": "not_recorded",
+            }
+            return 404, {"error": error}
+        answers = recording["answers"]
+        chosen = answers[min(earlier_tries, len(answers) - 1)]
+        return chosen["status_code"], chosen["body"]
+
+    def prompt_tokens(self, body: dict) -> int:
+        """Recorded prompt tokens of the request, or a guess of four bytes a token."""
+        recording = self.by_key.get(key_of(body), {"answers": [{"body": {}}]})
+        usage = recording["answers"][-1]["body"].get("usage", {})
+        return usage.get("prompt_tokens") or len(orjson.dumps(body)) // 4
+
+    def _why_not(self, body: dict) -> str:
+        ways = (
+            "Only recorded requests can be replayed. Take back the change, or run live: "
+            "COOKBOOK_MODE=live with OPENAI_API_KEY."
+        )
+        if not self.by_key:
+            return f"There are no recordings. {ways}"
+        if not self._leaves:
+            self._leaves = [(_leaves(r["request"]), r) for r in self.by_key.values()]
+        asked = _leaves(body)
+        nearest, recording = max(
+            self._leaves, key=lambda pair: len(pair[0].items() & asked.items())
+        )
+        differing = sorted(
+            field
+            for field in nearest.keys() | asked.keys()
+            if nearest.get(field) != asked.get(field)
+        )
+        field = differing[0]
+        return (
+            f"Not recorded: this request differs from the nearest recorded one "
+            f"({recording['custom_id']}) in {', '.join(differing[:3])}. Here {field} is "
+            f"{_short(asked.get(field))}, recorded is {_short(nearest.get(field))}. {ways}"
+        )
+
+
+def key_of(body: dict) -> str:
+    """The sha256 of a request body that ignores the order of keys; pictures count by digest."""
+    return hashlib.sha256(orjson.dumps(_canonical(body), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _canonical(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_canonical(part) for part in value]
+    if isinstance(value, str) and (picture := _PICTURE.match(value)):
+        return f"picture sha256:{hashlib.sha256(picture[1].encode()).hexdigest()}"
+    return value
+
+
+def _leaves(body: dict) -> dict[str, str]:
+    return dict(_walk(_canonical(body), ""))
+
+
+def _walk(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _walk(part, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from _walk(part, f"{place}[{number}]")
+    else:
+        yield place, repr(value)
+
+
+def _short(text: str | None) -> str:
+    if text is None:
+        return "absent"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 4]}...{text[-1]}"

@@ -1,0 +1,134 @@
+"""row -> request: from one line of the reader's table to one line of the batch file."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel
+
+from helpers.rules import ID_RULE, ID_RULE_TEXT
+
+# Checked against the Structured Outputs guide,
+# https://developers.openai.com/api/docs/guides/structured-outputs
+_UNSUPPORTED = {
+    "allOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else",
+    "default", "minLength", "maxLength",
+}  # fmt: skip
+
+
+class RowError(ValueError):
+    """A row of the table cannot become a request. The message names the row and the column."""
+
+
+class Row(Mapping[str, Any]):
+    """One line of the table.
+
+    ``row["Overview"]`` is the value, or a `RowError` when the column does not exist or this row
+    has nothing in it: an empty cell would otherwise become a paid request about "nan".
+    ``row.get("Overview")`` is None in both cases, for columns that may be empty.
+    """
+
+    __slots__ = ("_cells", "number")
+
+    def __init__(self, number: int, cells: dict[str, Any]):
+        self.number = number
+        self._cells = cells
+
+    def __getitem__(self, column: str) -> Any:
+        if column not in self._cells:
+            raise RowError(
+                f"The table has no column {column!r}. "
+                f"Its columns are: {', '.join(map(str, self._cells))}."
+            )
+        value = self._cells[column]
+        if _is_empty(value):
+            raise RowError(
+                f"Row {self.number} (id {self._cells.get('id')!r}): {column!r} is empty. "
+                f"Fill it, drop the row, or use row.get({column!r}) if it may be empty."
+            )
+        return value
+
+    def get(self, column: str, default: Any = None) -> Any:
+        value = self._cells.get(column)
+        return default if _is_empty(value) else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cells)
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+
+def with_ids(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with an ``id`` column that can serve as custom_id.
+
+    A table that has none gets ``row-1``, ``row-2``, ... by position. Raises `RowError` for an empty
+    table and for ids that are missing, double, or longer or stranger than `ID_RULE` allows.
+    """
+    if table.empty:
+        raise RowError("The table has no rows. Check the file that it was read from.")
+    if "id" not in table.columns:
+        return table.assign(id=[f"row-{number}" for number in range(1, len(table) + 1)])
+    ids = table["id"].map(lambda value: "" if _is_empty(value) else str(value))
+    for number, value in enumerate(ids, start=1):
+        if not ID_RULE.fullmatch(value):
+            raise RowError(f"Row {number}: the id {value!r} is not {ID_RULE_TEXT}.")
+    twice = ids[ids.duplicated(keep=False)]
+    if len(twice):
+        numbers = [number + 1 for number in range(len(ids)) if ids.iloc[number] == twice.iloc[0]]
+        raise RowError(
+            f"The id {twice.iloc[0]!r} stands in rows {', '.join(map(str, numbers[:5]))}. "
+            "Results are matched by id, so each row needs its own."
+        )
+    return table.assign(id=ids)
+
+
+def rows(table: pd.DataFrame) -> Iterator[Row]:
+    """Every row of the table as a `Row`, one at a time, numbered from 1."""
+    columns = [table[column] for column in table.columns]
+    for number, values in enumerate(zip(*columns, strict=True), start=1):
+        yield Row(number, dict(zip(table.columns, values, strict=True)))
+
+
+def answer_format(model: type[BaseModel]) -> dict[str, Any]:
+    """The ``response_format`` that makes the API answer in the shape of a Pydantic model.
+
+    Raises `ValueError`, naming the place in the schema, for what strict mode refuses: the API
+    would only say so after the batch has run, once for every line. Rules:
+    https://developers.openai.com/api/docs/guides/structured-outputs
+    """
+    schema = model.model_json_schema()
+    for problem in _strict_problems(schema, model.__name__):
+        raise ValueError(f"Structured Outputs will refuse {problem}")
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": model.__name__, "strict": True, "schema": schema},
+    }
+
+
+def _strict_problems(schema: Any, place: str) -> Iterator[str]:
+    if isinstance(schema, list):
+        for number, part in enumerate(schema):
+            yield from _strict_problems(part, f"{place}[{number}]")
+    if not isinstance(schema, dict):
+        return
+    for keyword in sorted(_UNSUPPORTED & schema.keys()):
+        yield f"{place}: it has {keyword!r}, which is not supported; take it out of the model."
+    properties = schema.get("properties", {})
+    if schema.get("type") == "object":
+        if schema.get("additionalProperties") is not False:
+            yield f"{place}: give the model model_config = ConfigDict(extra='forbid')."
+        for name in properties.keys() - set(schema.get("required", [])):
+            yield f"{place}.{name}: every field is required; for an optional one write 'X | None'."
+    for name, part in properties.items():
+        yield from _strict_problems(part, f"{place}.{name}")
+    for keyword in ("items", "anyOf"):
+        yield from _strict_problems(schema.get(keyword), place)
+    for name, part in schema.get("$defs", {}).items():
+        yield from _strict_problems(part, name)
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (pd.api.types.is_scalar(value) and pd.isna(value))

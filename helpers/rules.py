@@ -1,0 +1,146 @@
+"""The rules of a batch file: limits, what a request must have, and how it becomes a line."""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+# Limits of one batch file: openai/types/batch_create_params.py in the SDK ("50,000 requests",
+# "200 MB"). Whether a MB is 10^6 or 2^20 bytes is not documented; the smaller one is safe.
+MAX_REQUESTS = 50_000
+MAX_BYTES = 200_000_000
+
+# The API documents "required, a string, unique in the batch" and no length. 64 plain characters
+# are what the compatible services that document a limit accept as well.
+ID_RULE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+ID_RULE_TEXT = "1 to 64 of the characters A-Z a-z 0-9 _ -"
+
+ENDPOINTS = {
+    "/v1/responses", "/v1/chat/completions", "/v1/embeddings", "/v1/completions",
+    "/v1/moderations", "/v1/images/generations", "/v1/images/edits",
+}  # fmt: skip
+
+_SHOWN = 10
+_NULL = re.compile(rb"[:,\[]null")
+
+
+class BatchFileError(ValueError):
+    """Requests that the API would refuse. ``problems`` holds all of them, one sentence each."""
+
+    def __init__(self, problems: list[str]):
+        self.problems = problems
+        more = len(problems) - _SHOWN
+        lines = [f"{len(problems)} problem(s), nothing was uploaded:", *problems[:_SHOWN]]
+        super().__init__("\n- ".join(lines) + (f"\n... and {more} more" if more > 0 else ""))
+
+
+def encode(request: Any) -> bytes:
+    """One line of a batch file, with its line break.
+
+    Raises ValueError for what JSON cannot say: NaN and infinity, bytes, lone surrogates, dates.
+    """
+    try:
+        line = orjson.dumps(request, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+    except TypeError as error:
+        raise ValueError(f"is not JSON: {_not_json(request) or error}") from None
+    # orjson writes NaN as null without a word, so every null is looked at a second time.
+    if _NULL.search(line) and (place := _not_json(request)):
+        raise ValueError(f"is not JSON: {place}")
+    return line
+
+
+def _not_json(value: Any, place: str = "") -> str:
+    """Where in the value something stands that JSON cannot say, or an empty string."""
+    if isinstance(value, dict):
+        parts = [(f"{place}.{key}" if place else str(key), part) for key, part in value.items()]
+    elif isinstance(value, list | tuple):
+        parts = [(f"{place}[{number}]", part) for number, part in enumerate(value)]
+    elif isinstance(value, float) and not math.isfinite(value):
+        return f"{place} is {value}"
+    elif isinstance(value, str) and not value.isascii():
+        surrogate = any("\ud800" <= character <= "\udfff" for character in value)
+        return f"{place} has a lone surrogate (half a character)" if surrogate else ""
+    elif value is None or isinstance(value, str | bool | int | float):
+        return ""
+    else:
+        return f"{place} is of type {type(value).__name__}"
+    return next(filter(None, (_not_json(part, at) for at, part in parts)), "")
+
+
+class Checks:
+    """The rules of a batch file, applied to one request after the other.
+
+    The API's own answers to each breach are in the Batch guide,
+    https://developers.openai.com/api/docs/guides/batch, and in openai/types/batch_error.py.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES):
+        self.max_bytes = max_bytes
+        self.count = self.bytes = self.longest = 0
+        self.model = self.url = ""
+        self.line_of_id: dict[str, int] = {}
+        self.problems: list[str] = []
+
+    def add_line(self, number: int, line: bytes) -> None:
+        try:
+            request = orjson.loads(line)
+        except ValueError as error:
+            self.problems.append(f"line {number}: is not JSON ({error})")
+        else:
+            self.add(number, request)
+
+    def add(self, number: int, request: Any) -> bytes:
+        self.count += 1
+        if not isinstance(request, dict):
+            self.problems.append(f"line {number}: is a {type(request).__name__}, not an object")
+            return b""
+        problems = list(self._problems(number, request))
+        line = b""
+        try:
+            line = encode(request)
+        except ValueError as error:
+            problems.append(str(error))
+        if len(line) > self.max_bytes:
+            size = f"{len(line):,} bytes, over the {self.max_bytes:,} of a whole batch file"
+            problems.append(f"has {size}; shorten its text or shrink its pictures")
+        for problem in problems:
+            self.problems.append(f"line {number} ({request.get('custom_id')!r}): {problem}")
+        self.bytes += len(line)
+        self.longest = max(self.longest, len(line))
+        return line
+
+    def finish(self) -> None:
+        if self.count == 0:
+            self.problems.append("there are no requests; check the table that they are made from")
+        if self.problems:
+            raise BatchFileError(self.problems)
+
+    def _problems(self, number: int, request: dict) -> Iterator[str]:
+        missing = [key for key in ("custom_id", "method", "url", "body") if not request.get(key)]
+        if missing:
+            yield f"lacks {', '.join(missing)}"
+            return
+        custom_id, url, body = request["custom_id"], request["url"], request["body"]
+        if not isinstance(custom_id, str) or not ID_RULE.fullmatch(custom_id):
+            yield f"its custom_id is not {ID_RULE_TEXT}"
+        elif (first := self.line_of_id.setdefault(custom_id, number)) != number:
+            yield f"line {first} has the same custom_id; give every request its own"
+        if request["method"] != "POST":
+            yield f"its method is {request['method']!r}; only POST exists"
+        if url not in ENDPOINTS:
+            yield f"the Batch API does not serve {url!r}, only {', '.join(sorted(ENDPOINTS))}"
+        self.url = self.url or url
+        if url != self.url:
+            yield f"goes to {url}, the lines before to {self.url}; make one job for each"
+        if not isinstance(body, dict) or not body.get("model"):
+            yield "its body names no model"
+            return
+        self.model = self.model or body["model"]
+        if body["model"] != self.model:
+            yield f"asks {body['model']}, the lines before {self.model}; make one job for each"
+        if body.get("stream"):
+            yield "asks for streaming, which a batch cannot do; take 'stream' out of the body"
+        if url == "/v1/chat/completions" and not body.get("messages"):
+            yield "has no messages"
