@@ -85,7 +85,7 @@ def write(
             checks.finish()
         digest = hashlib.sha256("".join(d.hash.hexdigest() for d in drafts).encode()).hexdigest()
         home = folder.with_name(f"{folder.name}-{digest[:8]}")
-        home.mkdir(exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
         return [
             Shard(
                 draft.path.replace(home / draft.path.name),

@@ -64,8 +64,8 @@ def estimate(
     Columns: input_tokens, output_tokens, batch_usd, standard_usd. Raises `BudgetError` when the
     batch could cost more than ``budget`` US dollars, and ValueError without a tried request.
     """
-    if not tried or len(tried) != len(usages):
-        raise ValueError("Try at least one request first, and pass one usage for each tried one.")
+    if not shards or not tried or len(tried) != len(usages):
+        raise ValueError("Needs batch files, tried requests, and one usage for each tried one.")
     total_bytes, requests = sum(s.bytes for s in shards), sum(s.requests for s in shards)
     tried_bytes = sum(len(encode(request)) for request in tried)
     prompt = sum(usage.prompt_tokens for usage in usages) / tried_bytes * total_bytes

@@ -1,5 +1,7 @@
 """batch -> outcome -> table: what came of every request, in the order of the reader's rows."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import openai
@@ -50,10 +52,9 @@ def collect(client: openai.OpenAI, job: Job, answer: type[BaseModel] | None = No
         ids = [request["custom_id"] for request in batchfile.read(shard.path)]
         outcomes |= dict.fromkeys(ids, missing) | dict(_refusals(batch, ids))
         for path in paths:
-            with path.open("rb") as lines:
-                for line in lines:
-                    found = orjson.loads(line)
-                    outcomes[found["custom_id"]] = outcome_of(found, answer)
+            for line in _lines(path):
+                if line["custom_id"] in outcomes:
+                    outcomes[line["custom_id"]] = outcome_of(line, answer)
     return _table(outcomes, answer)
 
 
@@ -96,6 +97,18 @@ def retry(job: Job, outcomes: pd.DataFrame) -> list[batchfile.Shard]:
     )
     number = job.shards[0].round + 1
     return batchfile.write(requests, job.folder / f"round-{number}", round=number)
+
+
+def _lines(path: Path) -> Iterator[dict]:
+    """The lines of a result file that name a request; the rows of all others stay missing."""
+    with path.open("rb") as lines:
+        for text in lines:
+            try:
+                line = orjson.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict) and isinstance(line.get("custom_id"), str):
+                yield line
 
 
 def _answered(body: dict, model: type[BaseModel] | None) -> Outcome:

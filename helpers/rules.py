@@ -32,7 +32,8 @@ class BatchFileError(ValueError):
     def __init__(self, problems: list[str]):
         self.problems = problems
         more = len(problems) - _SHOWN
-        lines = [f"{len(problems)} problem(s), nothing was uploaded:", *problems[:_SHOWN]]
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        lines = [f"{count}, nothing was uploaded:", *problems[:_SHOWN]]
         super().__init__("\n- ".join(lines) + (f"\n... and {more} more" if more > 0 else ""))
 
 

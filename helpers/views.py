@@ -36,7 +36,7 @@ class Progress:
         self._said = len(lines)
 
     def _move_bar(self, batches: list[Batch]) -> None:
-        if getattr(get_ipython(), "kernel", None) is None:
+        if not batches or getattr(get_ipython(), "kernel", None) is None:
             return
         counts = [batch.request_counts for batch in batches if batch.request_counts]
         done, total = sum(c.completed + c.failed for c in counts), sum(c.total for c in counts)
