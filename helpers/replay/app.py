@@ -8,7 +8,6 @@ limits follow the SDK (openai/resources/{files,batches,models}.py) and the Batch
 from collections.abc import Callable
 from pathlib import Path
 
-import orjson
 import pandas as pd
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
@@ -18,7 +17,9 @@ from helpers.client import DATA
 from helpers.replay.life import Life
 from helpers.replay.recordings import Recordings
 from helpers.replay.store import Store
-from helpers.rules import ENDPOINTS, MAX_BYTES
+from helpers.replay.validation import check_upload
+from helpers.replay.wire import ApiError, json_body, json_response, page
+from helpers.rules import ENDPOINTS
 
 _ROUTES = Map([
     Rule("/v1/chat/completions", endpoint="chat", methods=["POST"]),
@@ -39,18 +40,6 @@ _THIRTY_DAYS = 30 * 86_400
 _POLL_AFTER_MS = "20"
 
 
-class ApiError(Exception):
-    """An error response in the API's envelope."""
-
-    def __init__(
-        self, status: int, message: str, code: str | None = None, param: str | None = None
-    ):
-        self.status = status
-        self.error = {
-            "message": message, "type": "invalid_request_error", "param": param, "code": code,
-        }  # fmt: skip
-
-
 def create_app(
     state: Path,
     queue_tokens: int | None = None,
@@ -58,8 +47,9 @@ def create_app(
     recordings: Path = DATA / "recordings",
 ) -> Callable:
     """The WSGI app. ``state`` is its SQLite file; the two numbers are described in `Life`."""
-    store = Store(state)
-    api = Api(store, Life(store, Recordings(recordings), queue_tokens, expire_after))
+    store, models = Store(state), _models()
+    life = Life(store, Recordings(recordings), set(models), queue_tokens, expire_after)
+    api = Api(store, life, models)
 
     @Request.application
     def app(request: Request) -> Response:
@@ -69,10 +59,10 @@ def create_app(
             endpoint, values = _ROUTES.bind_to_environ(request.environ).match()
             return getattr(api, endpoint)(request, **values)
         except ApiError as error:
-            return _json({"error": error.error}, error.status)
+            return json_response({"error": error.error}, error.status)
         except HTTPException as error:
             message = f"{request.method} {request.path}: {error.description}"
-            return _json({"error": ApiError(0, message).error}, error.code or 500)
+            return json_response({"error": ApiError(0, message).error}, error.code or 500)
 
     return app
 
@@ -80,26 +70,15 @@ def create_app(
 class Api:
     """One method per route, named as in the table of routes."""
 
-    def __init__(self, store: Store, life: Life):
+    def __init__(self, store: Store, life: Life, models: dict[str, dict]):
         self.store = store
         self.life = life
-        prices = pd.read_csv(DATA / "prices.csv", dtype=str).drop_duplicates("model")
-        shutdown = prices["shutdown_date"].where(prices["shutdown_date"].notna(), None)
-        self.all_models = [
-            {
-                "id": model,
-                "object": "model",
-                "created": 0,
-                "owned_by": "openai",
-                "shutdown_date": day,
-            }
-            for model, day in zip(prices["model"], shutdown, strict=True)
-        ]
+        self.all_models = models
 
     def chat(self, request: Request) -> Response:
         # Only a batch counts tries: a request tried by hand gets the answer that counts.
-        status, body = self.life.recordings.answer(_body(request), earlier_tries=1_000)
-        return _json(body, status)
+        status, body = self.life.recordings.answer(json_body(request), earlier_tries=1_000)
+        return json_response(body, status)
 
     def upload(self, request: Request) -> Response:
         upload, purpose = request.files.get("file"), request.form.get("purpose")
@@ -108,32 +87,32 @@ class Api:
             raise ApiError(400, f"Missing required parameter: '{missing}'.", None, missing)
         content = upload.read()
         if purpose == "batch":
-            _check_batch_file(upload.filename or "", content)
+            check_upload(upload.filename or "", content)
         keep = request.form.get("expires_after[seconds]", type=int)
         if keep is not None and not 3600 <= keep <= 2_592_000:
             raise ApiError(400, "Must be between 3600 and 2592000.", None, "expires_after.seconds")
         keep = keep or (_THIRTY_DAYS if purpose == "batch" else None)
-        return _json(self.store.add_file(upload.filename or "", purpose, content, keep))
+        return json_response(self.store.add_file(upload.filename or "", purpose, content, keep))
 
     def files(self, request: Request) -> Response:
         purpose = request.args.get("purpose")
         found = self.store.all("files")
-        return _page(request, [f for f in found if purpose in (None, f["purpose"])], 10_000)
+        return page(request, [f for f in found if purpose in (None, f["purpose"])], 10_000)
 
     def file(self, request: Request, id: str) -> Response:
-        return _json(self._get("files", id))
+        return json_response(self._get("files", id))
 
     def delete_file(self, request: Request, id: str) -> Response:
         self._get("files", id)
         self.store.delete_file(id)
-        return _json({"id": id, "object": "file", "deleted": True})
+        return json_response({"id": id, "object": "file", "deleted": True})
 
     def content(self, request: Request, id: str) -> Response:
         self._get("files", id)
         return Response(self.store.content(id), mimetype="application/octet-stream")
 
     def create_batch(self, request: Request) -> Response:
-        asked = _body(request)
+        asked = json_body(request)
         if asked.get("endpoint") not in ENDPOINTS:
             raise ApiError(400, "Unsupported endpoint.", "invalid_value", "endpoint")
         if asked.get("completion_window") != "24h":
@@ -157,13 +136,13 @@ class Api:
             "request_counts": {"total": 0, "completed": 0, "failed": 0},
             "metadata": asked.get("metadata"),
         }
-        return _json(self.store.add_batch(batch))
+        return json_response(self.store.add_batch(batch))
 
     def batches(self, request: Request) -> Response:
-        return _page(request, self.store.all("batches"), 20)
+        return page(request, self.store.all("batches"), 20)
 
     def batch(self, request: Request, id: str) -> Response:
-        response = _json(self.life.step(self._get("batches", id)))
+        response = json_response(self.life.step(self._get("batches", id)))
         response.headers["openai-poll-after-ms"] = _POLL_AFTER_MS
         return response
 
@@ -173,16 +152,16 @@ class Api:
             raise ApiError(409, f"Cannot cancel a batch with status '{batch['status']}'.")
         if batch["status"] not in ("cancelling", "cancelled"):
             batch = self.life.cancel(batch)
-        return _json(batch)
+        return json_response(batch)
 
     def models(self, request: Request) -> Response:
-        return _json({"object": "list", "data": self.all_models})
+        return json_response({"object": "list", "data": list(self.all_models.values())})
 
     def model(self, request: Request, id: str) -> Response:
-        found = next((model for model in self.all_models if model["id"] == id), None)
+        found = self.all_models.get(id)
         if found is None:
             raise ApiError(404, f"The model '{id}' does not exist.", "model_not_found", "model")
-        return _json(found)
+        return json_response(found)
 
     def _get(self, table: str, id: str) -> dict:
         found = self.store.get(table, id)
@@ -193,40 +172,13 @@ class Api:
         return found
 
 
-def _check_batch_file(name: str, content: bytes) -> None:
-    if not name.endswith(".jsonl"):
-        raise ApiError(400, "Invalid file format for Batch API. Must be .jsonl")
-    if len(content) > MAX_BYTES:
-        raise ApiError(400, "File is too large.")
-    try:
-        orjson.loads(content.split(b"\n", 1)[0])
-    except ValueError:
-        raise ApiError(400, "Invalid file format") from None
-
-
-def _body(request: Request) -> dict:
-    try:
-        body = orjson.loads(request.get_data())
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        raise ApiError(400, "We could not parse the JSON body of your request.")
-    return body
-
-
-def _page(request: Request, items: list[dict], limit: int) -> Response:
-    limit, after = request.args.get("limit", limit, type=int), request.args.get("after")
-    ids = [item["id"] for item in items]
-    start = ids.index(after) + 1 if after in ids else 0
-    page = items[start : start + limit]
-    return _json({
-        "object": "list",
-        "data": page,
-        "first_id": page[0]["id"] if page else None,
-        "last_id": page[-1]["id"] if page else None,
-        "has_more": start + limit < len(items),
-    })  # fmt: skip
-
-
-def _json(body: dict, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, mimetype="application/json")
+def _models() -> dict[str, dict]:
+    """The models of the price table, as the API shows them."""
+    prices = pd.read_csv(DATA / "prices.csv", dtype=str).drop_duplicates("model")
+    shutdown = prices["shutdown_date"].where(prices["shutdown_date"].notna(), None)
+    return {
+        model: {
+            "id": model, "object": "model", "created": 0, "owned_by": "openai", "shutdown_date": day,
+        }
+        for model, day in zip(prices["model"], shutdown, strict=True)
+    }  # fmt: skip

@@ -1,8 +1,7 @@
 """The life of a batch: validated, run line by line, ended; one step each time it is looked at.
 
-Rules and texts are those of the Batch guide (https://developers.openai.com/api/docs/guides/batch)
-and, where the guide is silent, of objects that the API was seen to return:
-https://github.com/ogx-ai/ogx, tests/integration/batches/test_batches_errors.py.
+Statuses, counts and result files are those of the Batch guide,
+https://developers.openai.com/api/docs/guides/batch, and of openai/types/batch.py.
 """
 
 import hashlib
@@ -13,7 +12,7 @@ import orjson
 
 from helpers.replay.recordings import Recordings, key_of
 from helpers.replay.store import Store
-from helpers.rules import MAX_REQUESTS
+from helpers.replay.validation import batch_error, validation_errors
 
 _STEP = 20
 _EXPIRED = {
@@ -26,12 +25,13 @@ _EXPIRED = {
 class Life:
     """Moves batches on. ``queue_tokens`` and ``expire_after`` bring about what seldom happens.
 
-    ``queue_tokens`` is the limit of enqueued prompt tokens; ``expire_after`` the number of lines
-    that a batch finishes before its 24 hours are over.
+    ``models`` are those that exist; ``queue_tokens`` is the limit of enqueued prompt tokens;
+    ``expire_after`` the number of lines that a batch finishes before its 24 hours are over.
     """
 
     store: Store
     recordings: Recordings
+    models: set[str]
     queue_tokens: int | None = None
     expire_after: int | None = None
 
@@ -65,9 +65,9 @@ class Life:
         content = self.store.content(batch["input_file_id"])
         if content is None:
             message = f"Cannot find file {batch['input_file_id']}, or you do not have access to it."
-            errors = [_error("invalid_request", message, None, "file_id")]
+            errors = [batch_error("invalid_request", message, None, "file_id")]
         else:
-            errors = list(_validation_errors(content, batch["endpoint"]))
+            errors = list(validation_errors(content, batch["endpoint"], self.models))
         if not errors:
             requests = _requests(content)
             batch["model"] = requests[0]["body"]["model"]
@@ -91,7 +91,7 @@ class Life:
                 f"Limit: {self.queue_tokens:,} enqueued tokens. Please try again once some "
                 "in_progress batches have been completed."
             )
-            yield _error("token_limit_exceeded", message, None, None)
+            yield batch_error("token_limit_exceeded", message, None, None)
 
     def _end(self, batch: dict, status: str, done: int, unfinished: dict | None = None) -> None:
         # A fixed shuffle: results come back in another order than the input, as they do live.
@@ -157,47 +157,3 @@ def _usage(lines: list[dict]) -> dict:
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": prompt + answer,
     }
-
-
-def _validation_errors(content: bytes, endpoint: str) -> Iterator[dict]:
-    lines = [line for line in content.splitlines() if line.strip()]
-    if len(lines) > MAX_REQUESTS:
-        # OpenAI's own code is not documented; this is the one that Azure documents.
-        yield _error("too_many_tasks", f"More than {MAX_REQUESTS} requests.", None, None)
-    seen, model = set(), None
-    for number, text in enumerate(lines, start=1):
-        try:
-            line = orjson.loads(text)
-        except ValueError:
-            message = "This line is not parseable as valid JSON."
-            yield _error("invalid_json_line", message, number, None)
-            continue
-        lacking = next((k for k in ("custom_id", "method", "url", "body") if not line.get(k)), None)
-        if lacking:
-            message = f"Missing required parameter: '{lacking}'."
-            yield _error("missing_required_parameter", message, number, lacking)
-            continue
-        body = line["body"]
-        model = model or body.get("model")
-        if line["custom_id"] in seen:
-            message = f"The custom_id '{line['custom_id']}' stands twice in the file."
-            yield _error("duplicate_custom_id", message, number, "custom_id")
-        elif line["url"] != endpoint:
-            message = "The URL provided for this request does not match the batch endpoint."
-            yield _error("invalid_url", message, number, "url")
-        elif not body.get("model"):
-            yield _error("invalid_request", "Model parameter is required.", number, "body.model")
-        elif body["model"] != model:
-            message = f"The model '{body['model']}' is not that of the first line."
-            yield _error("mismatched_model", message, number, "body.model")
-        elif body.get("stream"):
-            message = "Chat Completions: Streaming is not supported in the Batch API."
-            yield _error("streaming_unsupported", message, number, "body.stream")
-        elif endpoint == "/v1/chat/completions" and not body.get("messages"):
-            message = "Messages parameter is required."
-            yield _error("invalid_request", message, number, "body.messages")
-        seen.add(line["custom_id"])
-
-
-def _error(code: str, message: str, line: int | None, param: str | None) -> dict:
-    return {"code": code, "message": message, "line": line, "param": param}
