@@ -9,7 +9,7 @@ def pytest_configure(config):
     folder = tempfile.TemporaryDirectory(prefix="cookbook-jobs-")
     config.add_cleanup(folder.cleanup)
     os.environ |= {
-        "COOKBOOK_MODE": os.environ.get("COOKBOOK_TEST_MODE", "replay"),
+        "COOKBOOK_MODE": "replay",
         "COOKBOOK_JOBS": folder.name,
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "HTTP_PROXY": "http://127.0.0.1:9",

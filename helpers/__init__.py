@@ -4,8 +4,8 @@ Each module is one step of that road or a side room of it; each opens with what 
 """
 
 from helpers.batchfile import Shard, check, write
-from helpers.client import DATA, JOBS, connect
-from helpers.costs import actual, estimate
+from helpers.client import DATA, JOBS, ModeError, connect
+from helpers.costs import BudgetError, actual, estimate
 from helpers.jobs import Job, JobError, check_model, submit, wait
 from helpers.outcomes import Outcome, collect, merge, outcome_of, retry
 from helpers.requests import Row, RowError, answer_format, rows, with_ids
@@ -13,7 +13,8 @@ from helpers.rules import BatchFileError
 from helpers.views import Progress
 
 __all__ = [
-    "DATA", "JOBS", "BatchFileError", "Job", "JobError", "Outcome", "Progress", "Row", "RowError",
+    "DATA", "JOBS", "BatchFileError", "BudgetError", "Job", "JobError", "ModeError", "Outcome",
+    "Progress", "Row", "RowError",
     "Shard", "actual", "answer_format", "check", "check_model", "collect", "connect", "estimate",
     "merge", "outcome_of", "retry", "rows", "submit", "wait", "with_ids", "write",
 ]  # fmt: skip

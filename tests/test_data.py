@@ -1,0 +1,91 @@
+"""The data as promised: the table, the recordings that belong to it, the digests."""
+
+import hashlib
+import json
+import re
+
+import pandas as pd
+import pytest
+from conftest import RECORDED
+
+import helpers
+from helpers.client import DATA, ROOT
+
+MOVIES = pd.read_csv(DATA / "movies.csv")
+GENRES = {
+    "Action", "Adventure", "Animation", "Biography", "Comedy", "Crime", "Drama", "Family",
+    "Fantasy", "Film-Noir", "History", "Horror", "Music", "Musical", "Mystery", "Romance",
+    "Sci-Fi", "Sport", "Thriller", "War", "Western",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def notebook() -> dict:
+    """The names that the movie notebook's own cells define up to `request_for`."""
+    names = {}
+    text = (ROOT / "notebooks" / "movie_categorization.ipynb").read_text("utf-8")
+    for cell in json.loads(text)["cells"]:
+        if cell["id"] in ("config", "answer", "request"):
+            exec("".join(cell["source"]), names)  # noqa: S102 (the notebook is our own)
+    return names
+
+
+def test_the_table_has_the_columns_of_the_imdb_table_and_an_id():
+    wanted = ["id", "Series_Title", "Released_Year", "Runtime", "Genre", "Director", "Overview"]
+    assert list(MOVIES.columns) == wanted
+    assert len(MOVIES) == 250
+    assert helpers.with_ids(MOVIES)["id"].tolist() == MOVIES["id"].tolist()
+
+
+def test_every_film_is_well_formed():
+    assert MOVIES["Series_Title"].is_unique
+    assert MOVIES["Overview"].is_unique
+    assert MOVIES["Overview"].str.split().str.len().between(15, 45).all()
+    assert MOVIES["Released_Year"].between(1920, 2026).all()
+    assert MOVIES["Runtime"].str.fullmatch(r"\d+ min").all()
+    assert all(set(genres.split(", ")) <= GENRES for genres in MOVIES["Genre"])
+
+
+def test_films_come_from_every_decade_and_no_two_overviews_begin_alike():
+    assert set(MOVIES["Released_Year"] // 10 * 10) >= set(range(1920, 2030, 10))
+    beginnings = MOVIES["Overview"].str.split().str[:3].str.join(" ")
+    assert beginnings.is_unique
+
+
+def test_the_recordings_are_exactly_the_notebooks_requests(notebook):
+    asked = {row["id"]: notebook["request_for"](row)["body"] for row in helpers.rows(MOVIES)}
+    assert {r["custom_id"]: r["request"] for r in RECORDED} == asked
+
+
+def test_every_answer_is_a_sample_that_says_so_and_fits_the_schema(notebook):
+    outcomes = []
+    for recording in RECORDED:
+        answer = recording["answers"][-1]
+        assert answer["body"]["model"] == "sample-written-for-this-cookbook"
+        line = {"custom_id": recording["custom_id"], "response": answer}
+        outcomes.append(helpers.outcome_of(line, notebook["MovieAnswer"]))
+    assert {o.code for o in outcomes if o.outcome != "ok"} == {"refusal", "truncated"}
+    summaries = [o.answer.summary for o in outcomes if o.outcome == "ok"]
+    assert len(set(summaries)) == len(summaries) == 248
+    assert all(8 <= len(summary.split()) <= 25 for summary in summaries)
+    assert all(
+        len(set(o.answer.categories)) == len(o.answer.categories) for o in outcomes if o.answer
+    )
+
+
+def test_no_summary_repeats_a_piece_of_its_overview():
+    overviews = MOVIES.set_index("id")["Overview"].to_dict()
+    for recording in RECORDED:
+        content = recording["answers"][-1]["body"]["choices"][0]["message"]["content"] or ""
+        words = re.findall(r"\w+", content.lower())
+        pieces = {tuple(words[i : i + 6]) for i in range(len(words) - 5)}
+        source = re.findall(r"\w+", overviews[recording["custom_id"]].lower())
+        assert not pieces & {tuple(source[i : i + 6]) for i in range(len(source) - 5)}
+
+
+def test_the_digests_in_the_readme_are_those_of_the_files():
+    text = (DATA / "README.md").read_text("utf-8")
+    digests = re.findall(r"^    ([0-9a-f]{64})  (\S+)$", text, re.MULTILINE)
+    assert len(digests) == 3
+    for digest, name in digests:
+        assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() == digest, name

@@ -1,0 +1,73 @@
+"""The project around the code: README, dependencies, style, and the shape of helpers."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+
+from helpers.client import ROOT
+
+README = (ROOT / "README.md").read_text("utf-8")
+REQUIRED = re.findall(r"(?m)^([a-z][\w-]*)~=", (ROOT / "requirements.txt").read_text("utf-8"))
+ROAD = ["rules", "requests", "batchfile", "state", "jobs", "outcomes"]
+SIDE_ROOMS = {"costs", "client", "views"}
+
+
+def test_every_dependency_has_a_purpose_in_the_readme():
+    table = README.split("| dependency | is for |")[1].split("\n\n")[0]
+    named = [
+        name.strip() for row in re.findall(r"(?m)^\| ([^-|]+) \|", table) for name in row.split(",")
+    ]
+    assert sorted(named) == sorted(REQUIRED)
+
+
+def test_every_module_has_a_line_in_the_readme():
+    modules = {path.stem for path in (ROOT / "helpers").glob("[a-z]*.py")}
+    assert all(f"`{module}`" in README for module in modules)
+
+
+def test_the_readme_quotes_the_notebooks_own_estimate():
+    text = (ROOT / "notebooks" / "movie_categorization.ipynb").read_text("utf-8")
+    (price,) = (cell for cell in json.loads(text)["cells"] if cell["id"] == "price")
+    line = "".join(price["outputs"][0]["data"]["text/plain"]).splitlines()[1]
+    assert f"about {float(line.split()[3]):.3f} US dollars" in README
+
+
+def test_links_in_the_readme_lead_somewhere():
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def imports_of(module: str) -> set[str]:
+    tree = ast.parse((ROOT / "helpers" / f"{module}.py").read_text("utf-8"))
+    top = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module]
+    names = {node.module for node in top} | {
+        f"{node.module}.{name.name}" for node in top for name in node.names
+    }
+    return {name.split(".")[1] for name in names if name.startswith("helpers.")}
+
+
+def test_no_module_imports_one_further_down_the_road():
+    for place, module in enumerate(ROAD):
+        found = imports_of(module) & {*ROAD, *SIDE_ROOMS}
+        assert found <= set(ROAD[:place]), module
+
+
+def test_side_rooms_do_not_know_each_other():
+    for module in SIDE_ROOMS:
+        assert not imports_of(module) & SIDE_ROOMS, module
+
+
+def test_modules_are_short_enough_to_read():
+    for path in (ROOT / "helpers").rglob("*.py"):
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        assert sum(1 for line in lines if line and not line.startswith("#")) <= 160, path.name
+
+
+def test_everything_is_formatted_and_linted():
+    for command in (["format", "--check"], ["check"]):
+        ruff = [sys.executable, "-m", "ruff", *command, "--quiet", str(ROOT)]
+        done = subprocess.run(ruff, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
