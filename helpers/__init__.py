@@ -6,10 +6,11 @@ Each module is one step of that road or a side room of it; each opens with what 
 from helpers.batchfile import Shard, check, write
 from helpers.client import DATA, JOBS, ModeError, connect
 from helpers.costs import BudgetError, actual, estimate
-from helpers.jobs import Job, JobError, check_model, submit, wait
+from helpers.jobs import Job, JobError, wait
 from helpers.outcomes import Outcome, collect, merge, outcome_of, retry
 from helpers.requests import Row, RowError, answer_format, rows, with_ids
 from helpers.rules import BatchFileError
+from helpers.submission import check_model, submit
 from helpers.views import Progress
 
 __all__ = [

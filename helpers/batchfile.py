@@ -1,18 +1,17 @@
 """request -> batch file: checked line by line, split into shards, hashed as it is written."""
 
 import hashlib
-import math
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
 import pandas as pd
 
-from helpers.rules import MAX_BYTES, MAX_REQUESTS, Checks
+from helpers.rules import MAX_BYTES, MAX_REQUESTS, Checks, Packing
 
 
 @dataclass(frozen=True)
@@ -28,23 +27,20 @@ class Shard:
     round: int = 1
 
 
-def check(requests: Iterable[dict] | Path) -> pd.DataFrame:
+def check(requests: Iterable[dict] | str | PathLike) -> pd.DataFrame:
     """What was checked, what was found and the limit: a table with one line per check.
 
     Takes requests, or the path of a JSONL file. Raises `BatchFileError` with the line number of
     everything that the Batch API would refuse at upload or validation; there, one bad line fails
     the whole batch.
     """
-    checks = Checks()
-    if isinstance(requests, Path):
-        with requests.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                checks.add_line(number, line)
+    checks, packing = Checks(), Packing()
+    if isinstance(requests, str | PathLike):
+        _check_file(checks, Path(requests))
     else:
         for number, request in enumerate(requests, start=1):
-            checks.add(number, request)
+            packing.begins_a_file(len(checks.add(number, request)))
     checks.finish()
-    shards = max(1, math.ceil(checks.count / MAX_REQUESTS), math.ceil(checks.bytes / MAX_BYTES))
     found = [
         ("requests", f"{checks.count:,}", f"{MAX_REQUESTS:,} per batch file"),
         ("size", f"{checks.bytes / 1e6:,.2f} MB", f"{MAX_BYTES / 1e6:,.0f} MB per batch file"),
@@ -52,46 +48,51 @@ def check(requests: Iterable[dict] | Path) -> pd.DataFrame:
         ("different ids", f"{len(checks.line_of_id):,}", "as many as requests"),
         ("model", checks.model, "one per batch"),
         ("endpoint", checks.url, "one per batch"),
-        ("batch files needed", str(shards), "2,000 batches per hour"),
+        ("batch files needed", f"{max(1, packing.files):,}", "2,000 batches per hour"),
     ]
     return pd.DataFrame(found, columns=["check", "found", "limit"]).set_index("check")
 
 
 def write(
     requests: Iterable[dict],
-    folder: Path,
+    folder: str | PathLike,
     max_requests: int = MAX_REQUESTS,
     max_bytes: int = MAX_BYTES,
     round: int = 1,
 ) -> list[Shard]:
     """The batch files that hold all requests, in order, each within both limits.
 
-    They land in ``<folder>-<first 8 digits of their sha256>``, so that other requests never
-    overwrite the files and results of a job that was paid for, and the same requests find theirs.
-    Streams: one request is in memory at a time. Raises `BatchFileError` as `check` does, and then
-    leaves no file behind.
+    They land in ``<folder>-<8 digits that stand for their content>``, so that other requests
+    never overwrite the files and results of a job that was paid for, and the same requests find
+    theirs. Streams: one request is in memory at a time. Raises `BatchFileError` as `check` does,
+    and then leaves no file behind.
     """
+    folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    checks = Checks(max_bytes)
+    checks, packing = Checks(max_bytes), Packing(max_requests, max_bytes)
+    drafts: list[_Draft] = []
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
-        drafts: list[_Draft] = []
-        with ExitStack() as files:
+        try:
             for number, request in enumerate(requests, start=1):
                 line = checks.add(number, request)
-                if not drafts or not drafts[-1].has_room(len(line), max_requests, max_bytes):
-                    path = Path(temporary, f"requests-{len(drafts) + 1:03}.jsonl")
-                    drafts.append(_Draft(path, files.enter_context(path.open("wb"))))
+                if packing.begins_a_file(len(line)):
+                    _close(drafts)
+                    path = Path(temporary, f"requests-{packing.files:03}.jsonl")
+                    drafts.append(_Draft(path, path.open("wb")))
                 drafts[-1].append(line)
-            checks.finish()
-        digest = hashlib.sha256("".join(d.hash.hexdigest() for d in drafts).encode()).hexdigest()
-        home = folder.with_name(f"{folder.name}-{digest[:8]}")
+        finally:
+            _close(drafts)
+        checks.finish()
+        digests = [draft.hash.hexdigest() for draft in drafts]
+        digest_of_all = hashlib.sha256("".join(digests).encode()).hexdigest()
+        home = folder.with_name(f"{folder.name}-{digest_of_all[:8]}")
         home.mkdir(mode=0o700, exist_ok=True)
         return [
             Shard(
                 draft.path.replace(home / draft.path.name),
-                draft.count, draft.bytes, draft.hash.hexdigest(), checks.model, checks.url, round,
+                draft.count, draft.bytes, digest, checks.model, checks.url, round,
             )
-            for draft in drafts
+            for draft, digest in zip(drafts, digests, strict=True)
         ]  # fmt: skip
 
 
@@ -100,6 +101,31 @@ def read(path: Path) -> Iterator[dict]:
     with path.open("rb") as lines:
         for line in lines:
             yield orjson.loads(line)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, in hex."""
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _check_file(checks: Checks, path: Path) -> None:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            checks.add_line(number, line)
+    checks.bytes = path.stat().st_size
+    for found, limit, what in (
+        (checks.count, MAX_REQUESTS, "requests"),
+        (checks.bytes, MAX_BYTES, "bytes"),
+    ):
+        if found > limit:
+            problem = f"{path.name} has {found:,} {what}, over the limit of {limit:,}"
+            checks.problems.append(f"{problem}; split it, as write does")
+
+
+def _close(drafts: list["_Draft"]) -> None:
+    if drafts:
+        drafts[-1].file.close()
 
 
 @dataclass
@@ -111,9 +137,6 @@ class _Draft:
 
     def __post_init__(self):
         self.hash = hashlib.sha256()
-
-    def has_room(self, size: int, max_requests: int, max_bytes: int) -> bool:
-        return self.count < max_requests and self.bytes + size <= max_bytes
 
     def append(self, line: bytes) -> None:
         self.file.write(line)

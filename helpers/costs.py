@@ -61,8 +61,9 @@ def estimate(
 
     Two lines: ``expected`` (prompt tokens per byte and answer tokens as in the tried requests) and
     ``longest`` (every answer as long as its max_completion_tokens allows; unknown without a cap).
-    Columns: input_tokens, output_tokens, batch_usd, standard_usd. Raises `BudgetError` when the
-    batch could cost more than ``budget`` US dollars, and ValueError without a tried request.
+    Columns: input_tokens, output_tokens, batch_usd, standard_usd. Raises `BudgetError` when either
+    line (without a cap only the first) costs more than ``budget`` US dollars, and ValueError
+    without a tried request.
     """
     if not shards or not tried or len(tried) != len(usages):
         raise ValueError("Needs batch files, tried requests, and one usage for each tried one.")
@@ -96,12 +97,13 @@ def actual(outcomes: pd.DataFrame, model: str) -> pd.DataFrame:
 
 
 def _longest_answers(shards: Sequence[Shard]) -> float:
-    caps = (
-        request["body"].get("max_completion_tokens", float("nan"))
-        for shard in shards
-        for request in read(shard.path)
-    )
-    return sum(caps)
+    bodies = (request["body"] for shard in shards for request in read(shard.path))
+    return sum(_longest_answer(body) for body in bodies)
+
+
+def _longest_answer(body: dict) -> float:
+    cap = body.get("max_completion_tokens") or body.get("max_tokens") or math.nan
+    return cap * (body.get("n") or 1)
 
 
 def _line(prompt: float, cached: float, answer: float, batch: Price, standard: Price) -> dict:

@@ -1,10 +1,9 @@
-"""batch file -> batch: submitted once, waited for, found again after a restart.
+"""A job, all batches of one table: waited for, and its results brought to disk.
 
-A job is all batches of one table. Its folder holds the batch files, ``job.json`` with the id of
-every batch, and later the result files, so the same code run again goes on where it stopped.
+Its folder holds the batch files, ``job.json`` with what is known of every batch, and later the
+result files, so the same code run again goes on where it stopped.
 """
 
-import datetime
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from helpers.state import State
 FINAL = {"completed", "failed", "expired", "cancelled"}
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0
+_PATIENCE = 10
+_GO_ON = "The batches go on. Run this again to wait for them."
 
 
 class JobError(RuntimeError):
@@ -38,26 +39,6 @@ class Job:
         return self.shards[0].path.parent
 
 
-def submit(client: openai.OpenAI, shards: list[Shard]) -> Job:
-    """The job with one batch per shard: those that exist are picked up, the others created.
-
-    A batch is looked for in ``job.json``, then at the server by the sha256 in its metadata, before
-    it is created: running this line again, in this kernel or another, never pays twice. Raises
-    `JobError` for a model that is unknown or shut down, before anything is uploaded, and when the
-    answer to a create call was lost.
-    """
-    if not shards:
-        return Job([], [])
-    state = State(shards[0].path.parent)
-    if todo := [shard for shard in shards if "batch_id" not in state[shard]]:
-        check_model(client, todo[0].model)
-        existing = _batches_by_content(client)
-        for shard in todo:
-            batch = existing.get((shard.sha256, str(shard.round))) or _create(client, shard, state)
-            state.save(shard, batch_id=batch.id)
-    return Job(shards, [state[shard]["batch_id"] for shard in shards])
-
-
 def wait(
     client: openai.OpenAI,
     job: Job,
@@ -68,20 +49,31 @@ def wait(
 
     ``show`` is called with the batches after every look at the server. The pause between two
     looks grows from 5 to 60 seconds, or is what the server asks for. Interrupting is safe: the
-    batches go on, and the same line waits for them again.
+    batches go on, and the same line waits for them again. Looks that fail are repeated; after
+    `_PATIENCE` of them in a row a `JobError` says so.
     """
-    pause = _FIRST_PAUSE
-    while True:
-        batches, asked = refresh(client, job)
-        if show:
-            show(batches)
-        if all(batch.status in FINAL for batch in batches):
-            return batches
-        try:
+    pause, failures = _FIRST_PAUSE, 0
+    try:
+        while True:
+            try:
+                batches, asked = refresh(client, job)
+            except (openai.APIConnectionError, openai.InternalServerError) as error:
+                failures += 1
+                if failures == _PATIENCE:
+                    raise JobError(
+                        f"No answer from {client.base_url} ({error}). {_GO_ON}"
+                    ) from error
+                asked = None
+            else:
+                failures = 0
+                if show:
+                    show(batches)
+                if all(batch.status in FINAL for batch in batches):
+                    return batches
             sleep(pause if asked is None else asked)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("The batches go on. Run this again to wait for them.") from None
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_GO_ON) from None
 
 
 def refresh(client: openai.OpenAI, job: Job) -> tuple[list[Batch], float | None]:
@@ -90,19 +82,20 @@ def refresh(client: openai.OpenAI, job: Job) -> tuple[list[Batch], float | None]
     A batch with a final status is read from ``job.json``. The pause comes from the header
     ``openai-poll-after-ms``, which the SDK's own polling helpers honour (openai/resources/videos.py).
     """
-    state = State(job.folder) if job.shards else {}
-    batches, asked = [], None
+    batches, asked = [], []
     for shard, batch_id in zip(job.shards, job.batch_ids, strict=True):
-        if "batch" in state[shard]:
-            batches.append(Batch.model_validate(state[shard]["batch"]))
+        state = State(job.folder, str(client.base_url))
+        known = state[shard].get("batch", {})
+        if known.get("id") == batch_id:
+            batches.append(Batch.model_validate(known))
             continue
         answer = client.batches.with_raw_response.retrieve(batch_id)
         batches.append(answer.parse())
-        if milliseconds := answer.headers.get("openai-poll-after-ms"):
-            asked = float(milliseconds) / 1000
+        milliseconds = answer.headers.get("openai-poll-after-ms", "")
+        asked += [int(milliseconds) / 1000] if milliseconds.isdecimal() else []
         if batches[-1].status in FINAL:
             state.save(shard, batch=batches[-1].to_dict())
-    return batches, asked
+    return batches, max(asked, default=None)
 
 
 def download(client: openai.OpenAI, job: Job) -> list[tuple[Shard, Batch, list[Path]]]:
@@ -115,72 +108,24 @@ def download(client: openai.OpenAI, job: Job) -> list[tuple[Shard, Batch, list[P
     results = []
     for shard, batch in zip(job.shards, refresh(client, job)[0], strict=True):
         paths = []
-        for kind, file_id in (("output", batch.output_file_id), ("errors", batch.error_file_id)):
+        for kind, file_id in (("errors", batch.error_file_id), ("output", batch.output_file_id)):
             if file_id is None:
                 continue
-            paths.append(shard.path.with_name(shard.path.name.replace("requests", kind)))
+            paths.append(job.folder / f"{batch.id}-{kind}.jsonl")
             if not paths[-1].exists():
                 _fetch(client, file_id, paths[-1])
         results.append((shard, batch, paths))
     return results
 
 
-def check_model(client: openai.OpenAI, model: str, today: datetime.date | None = None) -> None:
-    """Nothing, or a `JobError` when the API does not know the model or has shut it down.
-
-    ``shutdown_date`` is a field of the model object: openai/types/model.py.
-    """
-    try:
-        shutdown = client.models.retrieve(model).shutdown_date
-    except openai.NotFoundError:
-        raise JobError(
-            f"The API knows no model {model!r}. Nothing was submitted. Change MODEL; "
-            "client.models.list() shows what your key can use."
-        ) from None
-    if shutdown and datetime.date.fromisoformat(shutdown) <= (today or datetime.date.today()):
-        raise JobError(
-            f"The model {model!r} was shut down on {shutdown}. Nothing was submitted. Change MODEL; "
-            "https://developers.openai.com/api/docs/deprecations names its replacement."
-        )
-
-
-def _create(client: openai.OpenAI, shard: Shard, state: State) -> Batch:
-    state.save(shard, intent="create")
-    with shard.path.open("rb") as content:
-        name = f"{shard.path.parent.name}-{shard.path.name}"
-        uploaded = client.files.create(file=(name, content), purpose="batch")
-    try:
-        # The SDK repeats a POST whose answer was lost, without an idempotency key: a second batch.
-        return client.with_options(max_retries=0).batches.create(
-            input_file_id=uploaded.id,
-            endpoint=shard.endpoint,
-            completion_window="24h",
-            metadata={"sha256": shard.sha256, "round": str(shard.round)},
-        )
-    except (openai.APIConnectionError, openai.InternalServerError) as error:
-        found = _batches_by_content(client).get((shard.sha256, str(shard.round)))
-        if found is None:
-            raise JobError(
-                f"No answer came to the creation of the batch for {shard.path.name} ({error}). "
-                "Run the same line again: it looks for the batch before it creates one."
-            ) from error
-        return found
-
-
-def _batches_by_content(client: openai.OpenAI) -> dict[tuple[str, str], Batch]:
-    """The account's batches by the sha256 and the round in their metadata.
-
-    A batch that failed its validation ran nothing and cost nothing, so it does not count.
-    """
-    return {
-        (batch.metadata.get("sha256", ""), batch.metadata.get("round", "")): batch
-        for batch in client.batches.list(limit=100)
-        if batch.metadata and batch.status != "failed"
-    }
-
-
 def _fetch(client: openai.OpenAI, file_id: str, path: Path) -> None:
     temporary = path.with_suffix(".part")
-    with client.files.with_streaming_response.content(file_id) as response:
-        response.stream_to_file(temporary)
+    try:
+        with client.files.with_streaming_response.content(file_id) as response:
+            response.stream_to_file(temporary)
+    except openai.NotFoundError:
+        raise JobError(
+            f"{path.name} is gone from the server ({file_id}): results are deleted 30 days after "
+            "the batch. To ask these rows again, move the job's folder away and run all cells."
+        ) from None
     temporary.replace(path)

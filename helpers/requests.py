@@ -1,5 +1,6 @@
 """row -> request: from one line of the reader's table to one line of the batch file."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,8 +12,8 @@ from helpers.rules import ID_RULE, ID_RULE_TEXT
 # Checked against the Structured Outputs guide,
 # https://developers.openai.com/api/docs/guides/structured-outputs
 _UNSUPPORTED = {
-    "allOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else",
-    "default", "minLength", "maxLength",
+    "allOf", "oneOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else",
+    "default", "minLength", "maxLength", "uniqueItems", "prefixItems",
 }  # fmt: skip
 
 
@@ -52,6 +53,9 @@ class Row(Mapping[str, Any]):
         value = self._cells.get(column)
         return default if _is_empty(value) else value
 
+    def __contains__(self, column: object) -> bool:
+        return column in self._cells
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._cells)
 
@@ -67,24 +71,30 @@ def with_ids(table: pd.DataFrame) -> pd.DataFrame:
     """
     if table.empty:
         raise RowError("The table has no rows. Check the file that it was read from.")
+    _check_columns(table)
     if "id" not in table.columns:
         return table.assign(id=[f"row-{number}" for number in range(1, len(table) + 1)])
-    ids = table["id"].map(lambda value: "" if _is_empty(value) else str(value))
+    for number, value in enumerate(table["id"], start=1):
+        if _is_empty(value):
+            raise RowError(f"Row {number} has no id. Fill it, or drop the column to have ids made.")
+    ids = table["id"].map(str)
     for number, value in enumerate(ids, start=1):
         if not ID_RULE.fullmatch(value):
-            raise RowError(f"Row {number}: the id {value!r} is not {ID_RULE_TEXT}.")
+            raise RowError(f"Row {number}: the id {value!r:.80} is not {ID_RULE_TEXT}. Rename it.")
     twice = ids[ids.duplicated(keep=False)]
     if len(twice):
-        numbers = [number + 1 for number in range(len(ids)) if ids.iloc[number] == twice.iloc[0]]
+        numbers = [number for number, value in enumerate(ids, start=1) if value == twice.iloc[0]]
         raise RowError(
-            f"The id {twice.iloc[0]!r} stands in rows {', '.join(map(str, numbers[:5]))}. "
-            "Results are matched by id, so each row needs its own."
+            f"The id {twice.iloc[0]!r} stands in rows {', '.join(map(str, numbers[:5]))}"
+            f"{' and more' if len(numbers) > 5 else ''}. Results are matched by id, so each row "
+            "needs its own."
         )
     return table.assign(id=ids)
 
 
 def rows(table: pd.DataFrame) -> Iterator[Row]:
     """Every row of the table as a `Row`, one at a time, numbered from 1."""
+    _check_columns(table)
     columns = [table[column] for column in table.columns]
     for number, values in enumerate(zip(*columns, strict=True), start=1):
         yield Row(number, dict(zip(table.columns, values, strict=True)))
@@ -98,34 +108,41 @@ def answer_format(model: type[BaseModel]) -> dict[str, Any]:
     https://developers.openai.com/api/docs/guides/structured-outputs
     """
     schema = model.model_json_schema()
-    for problem in _strict_problems(schema, model.__name__):
-        raise ValueError(f"Structured Outputs will refuse {problem}")
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": model.__name__, "strict": True, "schema": schema},
-    }
+    problems = list(_strict_problems(schema, model.__name__))
+    if schema.get("type") != "object":
+        problems.insert(0, f"{model.__name__}: the outermost model has to be an object with fields")
+    if problems:
+        raise ValueError("\n- ".join(["Structured Outputs will refuse this model:", *problems]))
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", model.__name__)[:64]
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
 
 
-def _strict_problems(schema: Any, place: str) -> Iterator[str]:
-    if isinstance(schema, list):
-        for number, part in enumerate(schema):
-            yield from _strict_problems(part, f"{place}[{number}]")
-    if not isinstance(schema, dict):
-        return
+def _strict_problems(schema: dict, place: str) -> Iterator[str]:
     for keyword in sorted(_UNSUPPORTED & schema.keys()):
-        yield f"{place}: it has {keyword!r}, which is not supported; take it out of the model."
+        yield f"{place}: it has {keyword!r}, which is not supported; take it out of the model"
+    if "$ref" in schema and len(schema.keys() - {"$defs"}) > 1:
+        yield f"{place}: a nested model cannot have a description here; put it into its docstring"
+    if not schema.keys() & {"type", "enum", "const", "anyOf", "$ref", *_UNSUPPORTED}:
+        yield f"{place}: it has no type; write one instead of Any"
     properties = schema.get("properties", {})
-    if schema.get("type") == "object":
-        if schema.get("additionalProperties") is not False:
-            yield f"{place}: give the model model_config = ConfigDict(extra='forbid')."
-        for name in properties.keys() - set(schema.get("required", [])):
-            yield f"{place}.{name}: every field is required; for an optional one write 'X | None'."
-    for name, part in properties.items():
-        yield from _strict_problems(part, f"{place}.{name}")
-    for keyword in ("items", "anyOf"):
-        yield from _strict_problems(schema.get(keyword), place)
-    for name, part in schema.get("$defs", {}).items():
-        yield from _strict_problems(part, name)
+    if isinstance(schema.get("additionalProperties"), dict | bool) and not properties:
+        yield f"{place}: free keys are not supported; use a list of pairs"
+    elif schema.get("type") == "object" and schema.get("additionalProperties") is not False:
+        yield f"{place}: give the model model_config = ConfigDict(extra='forbid')"
+    for name in properties:
+        if name not in schema.get("required", []):
+            yield f"{place}.{name}: every field is required; for an optional one write 'X | None'"
+    parts = [(f"{place}.{name}", part) for name, part in properties.items()]
+    parts += [(f"{place}[]", schema["items"])] if "items" in schema else []
+    parts += [(place, part) for part in schema.get("anyOf", [])]
+    parts += list(schema.get("$defs", {}).items())
+    for at, part in parts:
+        yield from _strict_problems(part, at)
+
+
+def _check_columns(table: pd.DataFrame) -> None:
+    if double := table.columns[table.columns.duplicated()].tolist():
+        raise RowError(f"The table has two columns named {double[0]!r}. Rename or drop one.")
 
 
 def _is_empty(value: Any) -> bool:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import orjson
 
 # Limits of one batch file: openai/types/batch_create_params.py in the SDK ("50,000 requests",
@@ -22,8 +23,10 @@ ENDPOINTS = {
     "/v1/moderations", "/v1/images/generations", "/v1/images/edits",
 }  # fmt: skip
 
+_KEYS = ("custom_id", "method", "url", "body")
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_APPEND_NEWLINE
 _SHOWN = 10
-_NULL = re.compile(rb"[:,\[]null")
+_NULL = re.compile(rb"(?:^|[:,\[])null")
 
 
 class BatchFileError(ValueError):
@@ -38,36 +41,69 @@ class BatchFileError(ValueError):
 
 
 def encode(request: Any) -> bytes:
-    """One line of a batch file, with its line break.
+    """One line of a batch file, with its line break. Numpy numbers become plain ones.
 
-    Raises ValueError for what JSON cannot say: NaN and infinity, bytes, lone surrogates, dates.
+    Raises ValueError, naming the place, for what JSON cannot say: NaN and infinity, bytes, dates,
+    lone surrogates, keys that are not text, other objects.
     """
     try:
-        line = orjson.dumps(request, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+        line = orjson.dumps(request, option=_OPTIONS)
     except TypeError as error:
-        raise ValueError(f"is not JSON: {_not_json(request) or error}") from None
+        raise ValueError(f"is not JSON: {_fault(request) or error}") from None
     # orjson writes NaN as null without a word, so every null is looked at a second time.
-    if _NULL.search(line) and (place := _not_json(request)):
-        raise ValueError(f"is not JSON: {place}")
+    if _NULL.search(line) and (fault := _fault(request)):
+        raise ValueError(f"is not JSON: {fault}")
     return line
 
 
+def _fault(request: Any) -> str:
+    try:
+        return _not_json(request)
+    except RecursionError:
+        return "it is nested too deeply"
+
+
 def _not_json(value: Any, place: str = "") -> str:
-    """Where in the value something stands that JSON cannot say, or an empty string."""
+    """What stands where in the value that JSON cannot say, or an empty string."""
     if isinstance(value, dict):
-        parts = [(f"{place}.{key}" if place else str(key), part) for key, part in value.items()]
-    elif isinstance(value, list | tuple):
+        if odd := [key for key in value if not isinstance(key, str) or _has_surrogate(key)]:
+            return f"{place or 'it'} has the key {odd[0]!r}; write it as plain text"
+        parts = [(f"{place}.{key}" if place else key, part) for key, part in value.items()]
+    elif isinstance(value, list | tuple | np.ndarray):
         parts = [(f"{place}[{number}]", part) for number, part in enumerate(value)]
-    elif isinstance(value, float) and not math.isfinite(value):
-        return f"{place} is {value}"
-    elif isinstance(value, str) and not value.isascii():
-        surrogate = any("\ud800" <= character <= "\udfff" for character in value)
-        return f"{place} has a lone surrogate (half a character)" if surrogate else ""
-    elif value is None or isinstance(value, str | bool | int | float):
-        return ""
+    elif isinstance(value, float | np.floating):
+        return "" if math.isfinite(value) else f"{place or 'it'} is {value}"
+    elif isinstance(value, str):
+        return f"{place} has a lone surrogate (half a character)" if _has_surrogate(value) else ""
     else:
-        return f"{place} is of type {type(value).__name__}"
+        try:
+            orjson.dumps(value, option=_OPTIONS)
+        except TypeError as error:
+            return f"{place} is of type {type(value).__name__} ({error})"
+        return ""
     return next(filter(None, (_not_json(part, at) for at, part in parts)), "")
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+class Packing:
+    """How requests are packed into batch files, in order, each within both limits."""
+
+    def __init__(self, max_requests: int = MAX_REQUESTS, max_bytes: int = MAX_BYTES):
+        self.max_requests, self.max_bytes = max_requests, max_bytes
+        self.files = self._count = self._bytes = 0
+
+    def begins_a_file(self, size: int) -> bool:
+        """Whether a request of ``size`` bytes, the next one, goes into a new file."""
+        full = self._count >= self.max_requests or self._bytes + size > self.max_bytes
+        if begins := full or not self.files:
+            self.files += 1
+            self._count = self._bytes = 0
+        self._count += 1
+        self._bytes += size
+        return begins
 
 
 class Checks:
@@ -85,14 +121,17 @@ class Checks:
         self.problems: list[str] = []
 
     def add_line(self, number: int, line: bytes) -> None:
+        """Checks one line of a file."""
         try:
             request = orjson.loads(line)
         except ValueError as error:
+            self.count += 1
             self.problems.append(f"line {number}: is not JSON ({error})")
         else:
             self.add(number, request)
 
     def add(self, number: int, request: Any) -> bytes:
+        """The request as a line of the file; empty, and the reasons kept, if it cannot be one."""
         self.count += 1
         if not isinstance(request, dict):
             self.problems.append(f"line {number}: is a {type(request).__name__}, not an object")
@@ -107,41 +146,44 @@ class Checks:
             size = f"{len(line):,} bytes, over the {self.max_bytes:,} of a whole batch file"
             problems.append(f"has {size}; shorten its text or shrink its pictures")
         for problem in problems:
-            self.problems.append(f"line {number} ({request.get('custom_id')!r}): {problem}")
+            self.problems.append(f"line {number} ({request.get('custom_id')!r:.80}): {problem}")
         self.bytes += len(line)
         self.longest = max(self.longest, len(line))
         return line
 
     def finish(self) -> None:
+        """Raises `BatchFileError` if anything was found."""
         if self.count == 0:
             self.problems.append("there are no requests; check the table that they are made from")
         if self.problems:
             raise BatchFileError(self.problems)
 
     def _problems(self, number: int, request: dict) -> Iterator[str]:
-        missing = [key for key in ("custom_id", "method", "url", "body") if not request.get(key)]
-        if missing:
+        custom_id, method, url, body = (request.get(key) for key in _KEYS)
+        if missing := [key for key in _KEYS if request.get(key) is None]:
             yield f"lacks {', '.join(missing)}"
             return
-        custom_id, url, body = request["custom_id"], request["url"], request["body"]
         if not isinstance(custom_id, str) or not ID_RULE.fullmatch(custom_id):
             yield f"its custom_id is not {ID_RULE_TEXT}"
         elif (first := self.line_of_id.setdefault(custom_id, number)) != number:
             yield f"line {first} has the same custom_id; give every request its own"
-        if request["method"] != "POST":
-            yield f"its method is {request['method']!r}; only POST exists"
-        if url not in ENDPOINTS:
+        if not isinstance(method, str) or method != "POST":
+            yield f"its method is {method!r}; only POST exists"
+        if not isinstance(url, str) or url not in ENDPOINTS:
             yield f"the Batch API does not serve {url!r}, only {', '.join(sorted(ENDPOINTS))}"
+            return
         self.url = self.url or url
         if url != self.url:
             yield f"goes to {url}, the lines before to {self.url}; make one job for each"
-        if not isinstance(body, dict) or not body.get("model"):
+        model = body.get("model") if isinstance(body, dict) else None
+        if not isinstance(model, str) or not model:
             yield "its body names no model"
             return
-        self.model = self.model or body["model"]
-        if body["model"] != self.model:
-            yield f"asks {body['model']}, the lines before {self.model}; make one job for each"
-        if body.get("stream"):
+        self.model = self.model or model
+        if model != self.model:
+            yield f"asks {model}, the lines before {self.model}; make one job for each"
+        if body.get("stream") is True:
             yield "asks for streaming, which a batch cannot do; take 'stream' out of the body"
-        if url == "/v1/chat/completions" and not body.get("messages"):
+        messages = body.get("messages")
+        if url == "/v1/chat/completions" and not (isinstance(messages, list | tuple) and messages):
             yield "has no messages"

@@ -6,10 +6,10 @@ import re
 
 import pandas as pd
 import pytest
-from conftest import RECORDED
 
 import helpers
 from helpers.client import DATA, ROOT
+from support import RECORDED
 
 MOVIES = pd.read_csv(DATA / "movies.csv")
 GENRES = {

@@ -1,0 +1,77 @@
+"""What the tests share: recorded requests, a job run to its end, and a wire that can be disturbed."""
+
+import json
+
+import httpx2
+import openai
+
+import helpers
+from helpers.client import DATA
+
+CREATE, UPLOAD, LIST = "POST /v1/batches", "POST /v1/files", "GET /v1/batches"
+
+RECORDED = [
+    json.loads(line)
+    for line in (DATA / "recordings" / "movies.jsonl").read_text("utf-8").splitlines()
+]
+
+
+def request(custom_id: str = "row-1", text: str = "hello", **body) -> dict:
+    """A request of the right form that is not recorded."""
+    messages = [{"role": "user", "content": text}]
+    return {
+        "custom_id": custom_id,
+        "method": "POST",
+        "url": "/v1/chat/completions",
+        "body": {"model": "gpt-6-luna", "messages": messages, **body},
+    }
+
+
+def recorded(*custom_ids: str) -> list[dict]:
+    """The recorded requests with these ids, or all of them, in the order of the file."""
+    return [
+        {**request(r["custom_id"]), "body": r["request"]}
+        for r in RECORDED
+        if not custom_ids or r["custom_id"] in custom_ids
+    ]
+
+
+def run(client: openai.OpenAI, shards: list[helpers.Shard]) -> helpers.Job:
+    """The job of these shards, waited for without pauses."""
+    job = helpers.submit(client, shards)
+    helpers.wait(client, job, sleep=lambda seconds: None)
+    return job
+
+
+class Wire(httpx2.BaseTransport):
+    """The way into a replay: lists the calls, and lets a test change what comes back."""
+
+    def __init__(self, app):
+        self.replay = httpx2.WSGITransport(app=app)
+        self.calls = []
+        self.reset()
+
+    def reset(self):
+        self.disturb = lambda call, exchange: exchange()
+
+    def handle_request(self, request):
+        call = f"{request.method} {request.url.path}"
+        self.calls.append(call)
+        return self.disturb(call, lambda: self.replay.handle_request(request))
+
+
+def connect(transport, **options):
+    http_client = httpx2.Client(transport=transport)
+    return openai.OpenAI(
+        api_key="x", base_url="http://replay.invalid/v1", http_client=http_client, **options
+    )
+
+
+def on(call_to_disturb, answer):
+    """A disturbance of one call; ``answer`` gets the undisturbed exchange."""
+    return lambda call, exchange: answer(exchange) if call == call_to_disturb else exchange()
+
+
+def lost(exchange):
+    exchange()
+    raise httpx2.ReadTimeout("no answer")
