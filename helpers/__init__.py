@@ -5,17 +5,27 @@ Each module is one step of that road or a side room of it; each opens with what 
 
 from helpers.batchfile import Shard, check, write
 from helpers.client import DATA, JOBS, ModeError, connect
-from helpers.costs import BudgetError, actual, estimate
+from helpers.costs import BudgetError, actual, estimate, price
+from helpers.images import (
+    contact_sheet,
+    image_part,
+    image_parts,
+    image_tokens,
+    size_table,
+)
 from helpers.jobs import Job, JobError, wait
 from helpers.outcomes import Outcome, collect, merge, outcome_of, retry
+from helpers.pictures import PictureError
 from helpers.requests import Row, RowError, answer_format, rows, with_ids
+from helpers.road import run
 from helpers.rules import BatchFileError
 from helpers.submission import check_model, submit
-from helpers.views import Progress
+from helpers.views import Gallery, Progress
 
 __all__ = [
-    "DATA", "JOBS", "BatchFileError", "BudgetError", "Job", "JobError", "ModeError", "Outcome",
-    "Progress", "Row", "RowError",
-    "Shard", "actual", "answer_format", "check", "check_model", "collect", "connect", "estimate",
-    "merge", "outcome_of", "retry", "rows", "submit", "wait", "with_ids", "write",
+    "DATA", "JOBS", "BatchFileError", "BudgetError", "Gallery", "Job", "JobError", "ModeError",
+    "Outcome", "PictureError", "Progress", "Row", "RowError", "Shard", "actual", "answer_format",
+    "check", "check_model", "collect", "connect", "contact_sheet", "estimate", "image_part",
+    "image_parts", "image_tokens", "merge", "outcome_of", "price", "retry", "rows", "run",
+    "size_table", "submit", "wait", "with_ids", "write",
 ]  # fmt: skip

@@ -59,7 +59,8 @@ def estimate(
 ) -> pd.DataFrame:
     """Tokens and US dollars of the whole job, measured on the requests already tried.
 
-    Two lines: ``expected`` (prompt tokens per byte and answer tokens as in the tried requests) and
+    Two lines: ``expected`` (prompt tokens per byte, or per request where pictures are embedded, and
+    answer tokens per request as in the tried requests) and
     ``longest`` (every answer as long as its max_completion_tokens allows; unknown without a cap).
     Columns: input_tokens, output_tokens, batch_usd, standard_usd. Raises `BudgetError` when either
     line (without a cap only the first) costs more than ``budget`` US dollars, and ValueError
@@ -67,10 +68,15 @@ def estimate(
     """
     if not shards or not tried or len(tried) != len(usages):
         raise ValueError("Needs batch files, tried requests, and one usage for each tried one.")
-    total_bytes, requests = sum(s.bytes for s in shards), sum(s.requests for s in shards)
-    tried_bytes = sum(len(encode(request)) for request in tried)
-    prompt = sum(usage.prompt_tokens for usage in usages) / tried_bytes * total_bytes
-    answer = sum(usage.completion_tokens for usage in usages) / len(usages) * requests
+    requests = sum(shard.requests for shard in shards)
+    repeats = requests / len(usages)
+    encoded = [encode(request) for request in tried]
+    # Text costs tokens by its length. An embedded picture does not: its bytes say nothing.
+    pictures = any(b'"image_url"' in line for line in encoded)
+    by_length = sum(shard.bytes for shard in shards) / sum(map(len, encoded))
+    prompt = sum(usage.prompt_tokens for usage in usages)
+    prompt *= repeats if pictures else by_length
+    answer = sum(usage.completion_tokens for usage in usages) * repeats
     lines = {"expected": (prompt, answer), "longest": (prompt, _longest_answers(shards))}
     batch, standard = (price(shards[0].model, service) for service in ("batch", "standard"))
     table = pd.DataFrame.from_dict(

@@ -15,7 +15,9 @@ class SameBytes(Preprocessor):
     def preprocess(self, notebook, resources):
         for cell in notebook.cells:
             if cell.cell_type == "code":
-                cell.outputs = joined(o for o in cell.outputs if WIDGET not in o.get("data", {}))
+                for output in cell.outputs:
+                    output.get("data", {}).pop(WIDGET, None)
+                cell.outputs = joined(o for o in cell.outputs if o.get("data") != {})
         notebook.metadata = {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},

@@ -11,7 +11,7 @@ from helpers.client import ROOT
 README = (ROOT / "README.md").read_text("utf-8")
 REQUIRED = re.findall(r"(?m)^([a-z][\w-]*)~=", (ROOT / "requirements.txt").read_text("utf-8"))
 ROAD = ["rules", "requests", "batchfile", "state", "jobs", "submission", "outcomes"]
-SIDE_ROOMS = {"costs", "client", "views"}
+SIDE_ROOMS = {"costs", "client", "images", "views"}
 
 
 def test_every_dependency_has_a_purpose_in_the_readme():

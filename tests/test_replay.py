@@ -306,13 +306,14 @@ def test_one_bad_line_fails_the_whole_batch(server):
 
 
 def test_every_bad_line_is_reported_once(server):
-    other = [request(f"row-{number}", model="gpt-6-sol", stream=True) for number in (3, 4)]
-    errors = finish(server, LUNA, b"not json\n", *other).errors
+    other = [request(f"row-{number}", model="gpt-6-sol", stream=True) for number in (4, 5)]
+    errors = finish(server, LUNA, b"not json\n", b"[1]\n", *other).errors
     assert errors.object == "list"
     assert [(error.line, error.code) for error in errors.data] == [
         (2, "invalid_json_line"),
-        (3, "mismatched_model"),
+        (3, "invalid_json_line"),
         (4, "mismatched_model"),
+        (5, "mismatched_model"),
     ]
 
 

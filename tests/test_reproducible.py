@@ -9,11 +9,15 @@ import time
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 
-from helpers.client import ROOT
+from helpers.batchfile import read
+from helpers.client import DATA, ROOT
+from helpers.replay.recordings import key_of
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+by_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 def run_notebook(path: Path, to: Path, jobs: Path, **environment: str) -> bytes:
@@ -59,18 +63,41 @@ def wait_for_port(port: int) -> None:
     raise TimeoutError(f"nothing listens on port {port}")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_second_run_changes_no_byte_and_creates_no_batch(path, tmp_path):
-    jobs, started = tmp_path / "jobs", time.monotonic()
-    assert run_notebook(path, tmp_path, jobs) == path.read_bytes()
-    assert time.monotonic() - started < 20
-    batches = batches_in(jobs)
-    assert batches > 0
-    assert run_notebook(path, tmp_path, jobs) == path.read_bytes()
-    assert batches_in(jobs) == batches
+@pytest.fixture(scope="module")
+def first_runs(tmp_path_factory):
+    """The folder that the first runs of all notebooks share, what they saved, and their seconds."""
+    folder, saved = tmp_path_factory.mktemp("runs"), {}
+    for path in NOTEBOOKS:
+        started = time.monotonic()
+        content = run_notebook(path, folder, folder / "jobs")
+        saved[path] = content, time.monotonic() - started
+    return folder, saved
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@by_notebook
+def test_a_run_leaves_the_notebook_as_it_was_saved(path, first_runs):
+    saved, seconds = first_runs[1][path]
+    assert saved == path.read_bytes()
+    assert seconds < 20
+
+
+@by_notebook
+def test_a_second_run_changes_no_byte_and_creates_no_batch(path, first_runs):
+    folder, _ = first_runs
+    batches = batches_in(folder / "jobs")
+    assert run_notebook(path, folder, folder / "jobs") == path.read_bytes()
+    assert batches_in(folder / "jobs") == batches > 0
+
+
+def test_every_request_is_recorded_and_every_recording_is_asked_for(first_runs):
+    files = (first_runs[0] / "jobs").rglob("requests-*.jsonl")
+    asked = {key_of(request["body"]) for file in files for request in read(file)}
+    recordings = (DATA / "recordings").glob("*.jsonl")
+    lines = [line for file in recordings for line in file.read_bytes().splitlines()]
+    assert asked == {key_of(orjson.loads(line)["request"]) for line in lines}
+
+
+@by_notebook
 def test_live_mode_over_http_gives_the_same_outputs(path, tmp_path):
     with served_replay(tmp_path / "server.sqlite") as url:
         live = {"COOKBOOK_MODE": "live", "OPENAI_API_KEY": "any", "OPENAI_BASE_URL": url}
@@ -79,9 +106,3 @@ def test_live_mode_over_http_gives_the_same_outputs(path, tmp_path):
     committed = path.read_text("utf-8").splitlines()
     differing = [line for line in saved.splitlines() if line not in committed]
     assert len(differing) == 1, differing
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_replay_is_the_mode_even_when_a_key_is_set(path, tmp_path):
-    saved = run_notebook(path, tmp_path, tmp_path / "jobs", OPENAI_API_KEY="any", COOKBOOK_MODE="")
-    assert saved == path.read_bytes()

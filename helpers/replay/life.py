@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import orjson
 
+from helpers.replay.lines import requests_of, result_line, usage_of
 from helpers.replay.recordings import Recordings, key_of
 from helpers.replay.store import Store
 from helpers.replay.validation import batch_error, validation_errors
 
 _STEP = 20
+_STEPS = ("in_progress", "finalizing", "cancelling")
 _EXPIRED = {
     "code": "batch_expired",
     "message": "This request could not be executed before the completion window expired.",
@@ -38,20 +40,20 @@ class Life:
     def step(self, batch: dict) -> dict:
         """The batch after one more look at it: validating, in progress twice, finalizing, done."""
         look = self.store.poll(batch["id"])
-        total = batch["request_counts"]["total"]
         if batch["status"] == "validating":
             self._validate(batch)
-        elif batch["status"] == "in_progress" and self.expire_after is not None and look > 1:
-            self._end(batch, "expired", self.expire_after, unfinished=_EXPIRED)
         elif batch["status"] == "in_progress" and look == 1:
-            batch["request_counts"]["completed"] = total // 2
+            self._count(batch, batch["request_counts"]["total"] // 2)
+        elif batch["status"] == "in_progress" and self.expire_after is not None:
+            self._end(batch, "expired", self.expire_after, unfinished=_EXPIRED)
         elif batch["status"] == "in_progress":
+            self._count(batch, batch["request_counts"]["total"])
             self._enter(batch, "finalizing")
         elif batch["status"] == "finalizing":
-            self._end(batch, "completed", total)
+            self._end(batch, "completed", _done(batch))
         elif batch["status"] == "cancelling":
             # Which error line the API writes for cancelled requests is not documented: none here.
-            self._end(batch, "cancelled", batch["request_counts"]["completed"])
+            self._end(batch, "cancelled", _done(batch))
         self.store.save_batch(batch)
         return batch
 
@@ -64,12 +66,15 @@ class Life:
     def _validate(self, batch: dict) -> None:
         content = self.store.content(batch["input_file_id"])
         if content is None:
-            message = f"Cannot find file {batch['input_file_id']}, or you do not have access to it."
+            message = (
+                f"Cannot find file {batch['input_file_id']}, or organization replay does not have "
+                "access to it."
+            )
             errors = [batch_error("invalid_request", message, None, "file_id")]
         else:
             errors = list(validation_errors(content, batch["endpoint"], self.models))
         if not errors:
-            requests = _requests(content)
+            requests = requests_of(content)
             batch["model"] = requests[0]["body"]["model"]
             errors = list(self._queue_errors(batch, requests))
         if errors:
@@ -83,7 +88,7 @@ class Life:
         if self.queue_tokens is None:
             return
         waiting = [b for b in self.store.all("batches") if b["status"] == "in_progress"]
-        files = [_requests(self.store.content(b["input_file_id"])) for b in waiting]
+        files = [requests_of(self.store.content(b["input_file_id"])) for b in waiting]
         lines = [line for file in (requests, *files) for line in file]
         if sum(self.recordings.prompt_tokens(line["body"]) for line in lines) > self.queue_tokens:
             message = (
@@ -93,67 +98,51 @@ class Life:
             )
             yield batch_error("token_limit_exceeded", message, None, None)
 
+    def _count(self, batch: dict, done: int) -> None:
+        """Counts what came of the first ``done`` lines."""
+        limit = done if self.expire_after is None else min(done, self.expire_after)
+        lines = self._run(batch, self._order(batch)[:limit])
+        good = sum(line["response"]["status_code"] == 200 for line in lines)
+        batch["request_counts"] |= {"completed": good, "failed": len(lines) - good}
+
     def _end(self, batch: dict, status: str, done: int, unfinished: dict | None = None) -> None:
-        # A fixed shuffle: results come back in another order than the input, as they do live.
-        order = sorted(
-            _requests(self.store.content(batch["input_file_id"])),
-            key=lambda r: hashlib.sha256((batch["id"] + r["custom_id"]).encode()).digest(),
-        )
-        tries = self.store.count_tries([key_of(request["body"]) for request in order[:done]])
-        lines = [self._run(batch, *pair) for pair in zip(order[:done], tries, strict=True)]
+        order = self._order(batch)
+        lines = self._run(batch, order[:done])
+        self.store.count_tries([key_of(request["body"]) for request in order[:done]])
         good = [line for line in lines if line["response"]["status_code"] == 200]
         bad = [line for line in lines if line["response"]["status_code"] != 200]
         counts = {"total": len(order), "completed": len(good), "failed": len(bad)}
         if unfinished:
-            bad += [_line(batch, request, None, unfinished) for request in order[done:]]
-        batch["request_counts"], batch["usage"] = counts, _usage(good)
+            bad += [result_line(batch, request, None, unfinished) for request in order[done:]]
+        batch["request_counts"], batch["usage"] = counts, usage_of(good)
         self._enter(batch, status)
         for field, found in (("output_file_id", good), ("error_file_id", bad)):
             if found:
                 name = f"{batch['id']}_{field.split('_')[0]}.jsonl"
                 content = b"".join(orjson.dumps(line) + b"\n" for line in found)
-                batch[field] = self.store.add_file(name, "batch_output", content, 30 * 86_400)["id"]
+                keep = self.store.keeps_results(batch["id"])
+                batch[field] = self.store.add_file(name, "batch_output", content, keep)["id"]
 
-    def _run(self, batch: dict, request: dict, earlier_tries: int) -> dict:
-        status, body = self.recordings.answer(request["body"], earlier_tries)
-        return _line(batch, request, {"status_code": status, "body": body}, None)
+    def _order(self, batch: dict) -> list[dict]:
+        # A fixed shuffle: results come back in another order than the input, as they do live.
+        return sorted(
+            requests_of(self.store.content(batch["input_file_id"])),
+            key=lambda r: hashlib.sha256((batch["id"] + r["custom_id"]).encode()).digest(),
+        )
+
+    def _run(self, batch: dict, requests: list[dict]) -> list[dict]:
+        tries = self.store.tries([key_of(request["body"]) for request in requests])
+        answers = map(self.recordings.answer, (request["body"] for request in requests), tries)
+        return [
+            result_line(batch, request, {"status_code": status, "body": body}, None)
+            for request, (status, body) in zip(requests, answers, strict=True)
+        ]
 
     def _enter(self, batch: dict, status: str) -> None:
-        passed = sum(batch.get(f"{step}_at") is not None for step in ("in_progress", "finalizing"))
+        times = [batch["created_at"], *(batch[f"{step}_at"] or 0 for step in _STEPS)]
         batch["status"] = status
-        batch[f"{status}_at"] = batch["created_at"] + _STEP * (passed + 1)
+        batch[f"{status}_at"] = batch["expires_at"] if status == "expired" else max(times) + _STEP
 
 
-def _requests(content: bytes) -> list[dict]:
-    return [orjson.loads(line) for line in content.splitlines() if line.strip()]
-
-
-def _line(batch: dict, request: dict, response: dict | None, error: dict | None) -> dict:
-    name = hashlib.sha256((batch["id"] + request["custom_id"]).encode()).hexdigest()[:24]
-    if response:
-        response = {
-            "status_code": response["status_code"],
-            "request_id": f"req_{name}",
-            "body": response["body"],
-        }
-    return {
-        "id": f"batch_req_{name}",
-        "custom_id": request["custom_id"],
-        "response": response,
-        "error": error,
-    }
-
-
-def _usage(lines: list[dict]) -> dict:
-    usages = [line["response"]["body"].get("usage") or {} for line in lines]
-    prompt, answer = (
-        sum(usage.get(field, 0) for usage in usages)
-        for field in ("prompt_tokens", "completion_tokens")
-    )
-    return {
-        "input_tokens": prompt,
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": answer,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": prompt + answer,
-    }
+def _done(batch: dict) -> int:
+    return batch["request_counts"]["completed"] + batch["request_counts"]["failed"]

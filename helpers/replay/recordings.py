@@ -1,5 +1,6 @@
 """Recorded requests and their answers, matched on the canonical request body."""
 
+import base64
 import hashlib
 import re
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import Any
 
 import orjson
 
-_PICTURE = re.compile(r"data:image/[\w.+-]+;base64,(.*)", re.DOTALL)
+_PICTURE = re.compile(r"data:image/[\w.+-]+(?:;[\w=-]+)*;base64,(.*)", re.DOTALL)
 _SHOWN = 60
 
 
@@ -22,9 +23,12 @@ class Recordings:
     def __init__(self, folder: Path):
         self.by_key: dict[str, dict] = {}
         for path in sorted(folder.glob("*.jsonl")):
-            for line in path.read_bytes().splitlines():
-                recording = orjson.loads(line)
-                self.by_key[key_of(recording["request"])] = recording
+            for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+                try:
+                    recording = orjson.loads(line)
+                    self.by_key[key_of(recording["request"])] = recording
+                except (ValueError, TypeError, KeyError) as error:
+                    raise ValueError(f"{path}, line {number}: not a recording ({error})") from None
         self._leaves: list[tuple[dict[str, str], dict]] = []
 
     def answer(self, body: dict, earlier_tries: int) -> tuple[int, dict]:
@@ -76,25 +80,31 @@ class Recordings:
 
 def key_of(body: dict) -> str:
     """The sha256 of a request body that ignores the order of keys; pictures count by digest."""
-    return hashlib.sha256(orjson.dumps(_canonical(body), option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(orjson.dumps(canonical(body), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _canonical(value: Any) -> Any:
+def canonical(value: Any) -> Any:
+    """The body with every embedded picture replaced by its sha256; 1.0 is 1."""
     if isinstance(value, dict):
-        return {key: _canonical(part) for key, part in value.items()}
+        return {key: canonical(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_canonical(part) for part in value]
+        return [canonical(part) for part in value]
     if isinstance(value, str) and (picture := _PICTURE.match(value)):
-        return f"picture sha256:{hashlib.sha256(picture[1].encode()).hexdigest()}"
+        content = base64.b64decode(picture[1] + "==")
+        return f"picture sha256:{hashlib.sha256(content).hexdigest()}"
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return value
 
 
 def _leaves(body: dict) -> dict[str, str]:
-    return dict(_walk(_canonical(body), ""))
+    return dict(_walk(canonical(body), ""))
 
 
 def _walk(value: Any, place: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
+    if value in ({}, []):
+        yield place, repr(value)
+    elif isinstance(value, dict):
         for key, part in value.items():
             yield from _walk(part, f"{place}.{key}".lstrip("."))
     elif isinstance(value, list):

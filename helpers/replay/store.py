@@ -7,6 +7,7 @@ the same order get the same ids at the same times.
 import datetime
 import hashlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,29 +21,46 @@ _TABLES = """
 create table if not exists files (
     number integer primary key, id text unique, sha256 text, object text, content blob);
 create table if not exists batches (
-    number integer primary key, id text unique, polls integer default 0, object text);
+    number integer primary key, id text unique, polls integer default 0, keep integer,
+    object text);
 create table if not exists tries (key text primary key, count integer);
 """
 
 
 class Store:
-    """Files and batches as the JSON objects that the API shows; one transaction per use."""
+    """Files and batches as the JSON objects that the API shows."""
 
     def __init__(self, path: Path):
         self.path = path
+        self._thread = threading.local()
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path, timeout=60)) as database:
             database.executescript(_TABLES)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A connection that commits at the end, or rolls back when something raises."""
-        with closing(
-            sqlite3.connect(self.path, timeout=60, isolation_level="IMMEDIATE")
-        ) as database:
+        """A connection that commits at the end, or rolls back when something raises.
+
+        Inside another transaction of the same thread it is that one, so that several steps become
+        one: nobody else sees or repeats the half of them.
+        """
+        if outer := getattr(self._thread, "database", None):
+            yield outer
+            return
+        with closing(sqlite3.connect(self.path, timeout=60, isolation_level=None)) as database:
+            # A crash of the machine may cost the replay's memory; a crash of a process does not.
+            database.execute("pragma synchronous = off")
             database.execute("begin immediate")
-            with database:
+            self._thread.database = database
+            try:
                 yield database
+            except BaseException:
+                database.execute("rollback")
+                raise
+            else:
+                database.execute("commit")
+            finally:
+                self._thread.database = None
 
     def now(self) -> int:
         """The replay's time in Unix seconds: one minute passes for everything that is stored."""
@@ -86,8 +104,8 @@ class Store:
                 "update files set object = null, content = null where id = ?", [file_id]
             )
 
-    def add_batch(self, batch: dict) -> dict:
-        """The batch with its new id and creation time."""
+    def add_batch(self, batch: dict, keep: int) -> dict:
+        """The batch with its new id and creation time; its results live for ``keep`` seconds."""
         with self.transaction() as database:
             now = _now(database)
             (same,) = database.execute(
@@ -97,10 +115,16 @@ class Store:
             batch_id = _new_id("batch_", batch["input_file_id"], same)
             batch = {"id": batch_id, **batch, "created_at": now, "expires_at": now + 86_400}
             database.execute(
-                "insert into batches (id, object) values (?, ?)",
-                [batch_id, orjson.dumps(batch).decode()],
+                "insert into batches (id, keep, object) values (?, ?, ?)",
+                [batch_id, keep, orjson.dumps(batch).decode()],
             )
         return batch
+
+    def keeps_results(self, batch_id: str) -> int:
+        """The life of the batch's result files in seconds."""
+        with self.transaction() as database:
+            row = database.execute("select keep from batches where id = ?", [batch_id]).fetchone()
+        return row[0]
 
     def poll(self, batch_id: str) -> int:
         """How often the batch was looked at before; counts this look."""
@@ -133,18 +157,19 @@ class Store:
             ).fetchall()
         return [orjson.loads(row[0]) for row in found]
 
-    def count_tries(self, keys: list[str]) -> list[int]:
-        """How often a request with each of these keys was run before; counts this run."""
+    def tries(self, keys: list[str]) -> list[int]:
+        """How often a request with each of these keys was run before."""
         with self.transaction() as database:
-            return [
-                database.execute(
-                    "insert into tries values (?, 1) "
-                    "on conflict (key) do update set count = count + 1 returning count",
-                    [key],
-                ).fetchone()[0]
-                - 1
-                for key in keys
-            ]
+            query = "select coalesce((select count from tries where key = ?), 0)"
+            return [database.execute(query, [key]).fetchone()[0] for key in keys]
+
+    def count_tries(self, keys: list[str]) -> None:
+        """Notes that a request with each of these keys was run."""
+        with self.transaction() as database:
+            database.executemany(
+                "insert into tries values (?, 1) on conflict (key) do update set count = count + 1",
+                [[key] for key in keys],
+            )
 
 
 def _now(database: sqlite3.Connection) -> int:

@@ -12,9 +12,16 @@ import orjson
 from helpers.replay.wire import ApiError
 from helpers.rules import MAX_BYTES, MAX_REQUESTS
 
+THIRTY_DAYS = 30 * 86_400
+_PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 
-def check_upload(name: str, content: bytes) -> None:
-    """A 400 for a file that the API does not take as a batch file; later lines are not read."""
+
+def check_upload(name: str, purpose: str, content: bytes) -> None:
+    """A 400 for a file that the API does not take; of a batch file only the first line is read."""
+    if purpose not in _PURPOSES:
+        raise ApiError(400, f"'{purpose}' is not one of {_PURPOSES}.", None, "purpose")
+    if purpose != "batch":
+        return
     if not name.endswith(".jsonl"):
         raise ApiError(400, "Invalid file format for Batch API. Must be .jsonl")
     if len(content) > MAX_BYTES:
@@ -30,12 +37,12 @@ def validation_errors(content: bytes, endpoint: str, models: set[str]) -> Iterat
 
     ``models`` are those that exist.
     """
-    lines = [line for line in content.splitlines() if line.strip()]
+    lines = [pair for pair in enumerate(content.splitlines(), start=1) if pair[1].strip()]
     if len(lines) > MAX_REQUESTS:
         # OpenAI's own code is not documented; this is the one that Azure documents.
         yield batch_error("too_many_tasks", f"More than {MAX_REQUESTS} requests.", None, None)
     seen, model = set(), None
-    for number, text in enumerate(lines, start=1):
+    for number, text in lines:
         try:
             line = orjson.loads(text)
         except ValueError:
@@ -54,6 +61,12 @@ def validation_errors(content: bytes, endpoint: str, models: set[str]) -> Iterat
         body = line["body"]
         if not isinstance(body, dict):
             yield batch_error("invalid_request", "Body is not an object.", number, "body")
+            continue
+        if not isinstance(line["custom_id"], str):
+            yield batch_error("invalid_request", "Not a string.", number, "custom_id")
+            continue
+        if line["method"] != "POST":
+            yield batch_error("invalid_request", "Must be 'POST'.", number, "method")
         elif line["custom_id"] in seen:
             message = f"The custom_id '{line['custom_id']}' stands twice in the file."
             yield batch_error("duplicate_custom_id", message, number, "custom_id")
@@ -82,3 +95,13 @@ def validation_errors(content: bytes, endpoint: str, models: set[str]) -> Iterat
 def batch_error(code: str, message: str, line: int | None, param: str | None) -> dict:
     """One entry of ``errors.data``: openai/types/batch_error.py."""
     return {"code": code, "message": message, "line": line, "param": param}
+
+
+def lifetime(seconds: object, param: str) -> int | None:
+    """The seconds after which a file expires, or None where nothing was asked for."""
+    if seconds is None:
+        return None
+    text = str(seconds)
+    if not text.isdecimal() or not 3600 <= int(text) <= THIRTY_DAYS:
+        raise ApiError(400, "Must be between 3600 and 2592000.", None, f"{param}.seconds")
+    return int(text)

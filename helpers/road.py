@@ -1,0 +1,87 @@
+"""The whole road in one call, for somebody who has read the notebooks."""
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from os import PathLike
+
+import openai
+import pandas as pd
+from openai.types import CompletionUsage
+from pydantic import BaseModel
+
+from helpers.batchfile import Shard, read, write
+from helpers.costs import estimate
+from helpers.jobs import Job, JobError, wait
+from helpers.outcomes import collect, merge, retry
+from helpers.state import State
+from helpers.submission import submit
+
+
+def run(
+    client: openai.OpenAI,
+    requests: Iterable[dict],
+    folder: str | PathLike,
+    budget: float,
+    answer: type[BaseModel] | None = None,
+    try_first: int = 3,
+    rounds: int = 2,
+    show: Callable | None = None,
+) -> pd.DataFrame:
+    """The outcomes of all requests: one line each, in order, as `collect` gives them.
+
+    Checks and writes the batch files, tries the first ``try_first`` requests with Chat Completions,
+    estimates the cost from them (`BudgetError` above ``budget`` US dollars, before anything is
+    submitted), submits, waits, collects, and sends what can succeed on another try again, in up to
+    ``rounds`` rounds. Safe to run again: what was tried, submitted or collected is not paid twice.
+    """
+    shards = write(requests, folder)
+    estimate(shards, *_try(client, shards, try_first), budget=budget)
+    job = _finished(client, shards, show)
+    outcomes = collect(client, job, answer)
+    for _ in range(1, rounds):
+        if not (again := retry(job, outcomes)):
+            break
+        second = collect(client, _finished(client, again, show), answer)
+        outcomes = merge(outcomes, second)
+    return outcomes
+
+
+def _finished(client: openai.OpenAI, shards: list[Shard], show: Callable | None) -> Job:
+    job = submit(client, shards)
+    wait(client, job, show)
+    return job
+
+
+def _try(
+    client: openai.OpenAI, shards: list[Shard], count: int
+) -> tuple[list[dict], list[CompletionUsage]]:
+    """The first requests and the usage of each, kept in ``job.json``, so that each is paid once."""
+    if count < 1 or shards[0].endpoint != "/v1/chat/completions":
+        raise ValueError(
+            "run estimates from at least one request tried with Chat Completions. For other "
+            "endpoints take the steps one by one: write, submit, wait, collect."
+        )
+    tried = list(islice(read(shards[0].path), count))
+    state = State(shards[0].path.parent, str(client.base_url))
+    kept = state[shards[0]].get("tried", {})
+    for request in tried:
+        if request["custom_id"] not in kept:
+            kept[request["custom_id"]] = _usage_of(client, request)
+            state.save(shards[0], tried=kept)
+    return tried, [CompletionUsage.model_validate(kept[request["custom_id"]]) for request in tried]
+
+
+def _usage_of(client: openai.OpenAI, request: dict) -> dict:
+    body = request["body"]
+    try:
+        # extra_body: a compatible server may know parameters that the SDK does not.
+        answer = client.chat.completions.create(
+            model=body["model"], messages=body["messages"], extra_body=body
+        )
+    except openai.APIError as error:
+        raise JobError(
+            f"The trial of {request['custom_id']} failed, nothing was submitted: {error}"
+        ) from error
+    if answer.usage is None:
+        raise JobError("The server reports no usage, so the cost cannot be estimated.")
+    return answer.usage.to_dict()

@@ -1,0 +1,283 @@
+"""The whole road in one call: every row comes back, and nothing is paid twice or above budget."""
+
+import json
+
+import httpx2
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+import helpers
+from helpers.client import replay_client
+from helpers.replay import create_app
+from support import CREATE, UPLOAD, Wire, connect, on, recorded, request
+
+CHAT = "POST /v1/chat/completions"
+SERVER_ERROR = "apollo-13-1995"
+
+
+class MovieAnswer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    categories: list[str]
+    summary: str
+
+
+@pytest.fixture
+def wire(tmp_path):
+    return Wire(create_app(tmp_path / "replay.sqlite"))
+
+
+@pytest.fixture
+def client(wire):
+    return connect(wire, max_retries=0)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "films"
+
+
+@pytest.fixture(scope="module")
+def requests():
+    """Four films; the server has an error with the last one on its first try."""
+    others = [r for r in recorded() if r["custom_id"] != SERVER_ERROR]
+    return [*others[:3], *recorded(SERVER_ERROR)]
+
+
+class Finished:
+    """A run that has ended, with all that was seen on the way."""
+
+    def __init__(self, place, requests):
+        self.wire = Wire(create_app(place / "replay.sqlite"))
+        self.client = connect(self.wire, max_retries=0)
+        self.folder, self.said = place / "films", []
+        show = helpers.Progress(self.said.append)
+        given = (request for request in requests)
+        self.outcomes = helpers.run(self.client, given, self.folder, budget=1, show=show)
+        self.calls = tuple(self.wire.calls)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, requests):
+    """Read, and run again, but not disturbed by the tests that share it."""
+    return Finished(tmp_path_factory.mktemp("finished"), requests)
+
+
+def test_all_rows_come_back_in_order(finished, requests):
+    assert finished.outcomes.index.tolist() == [request["custom_id"] for request in requests]
+    assert finished.outcomes["outcome"].tolist() == ["ok"] * 4
+
+
+def test_a_server_error_is_tried_again_in_a_second_round(finished):
+    assert finished.outcomes["round"].to_dict()[SERVER_ERROR] == 2
+    assert finished.outcomes["round"].tolist() == [1, 1, 1, 2]
+    assert finished.calls.count(CREATE) == 2
+
+
+def test_the_second_round_sends_only_what_failed(finished):
+    counts = [batch.request_counts.total for batch in finished.client.batches.list()]
+    assert sorted(counts) == [1, 4]
+
+
+def test_one_round_does_not_try_again(client, wire, folder, requests):
+    outcomes = helpers.run(client, requests, folder, budget=1, rounds=1)
+    assert outcomes.loc[SERVER_ERROR, ["outcome", "code", "retry"]].tolist() == [
+        "failed",
+        "http_500",
+        True,
+    ]
+    assert wire.calls.count(CREATE) == 1
+
+
+def test_a_second_round_can_follow_later(client, wire, folder, requests):
+    helpers.run(client, requests, folder, budget=1, rounds=1)
+    wire.calls.clear()
+    outcomes = helpers.run(client, requests, folder, budget=1, rounds=2)
+    assert outcomes["outcome"].tolist() == ["ok"] * 4
+    assert [wire.calls.count(call) for call in (CHAT, UPLOAD, CREATE)] == [0, 1, 1]
+
+
+def test_nothing_to_try_again_means_one_batch(client, wire, folder, requests):
+    helpers.run(client, requests[:3], folder, budget=1, rounds=5)
+    assert wire.calls.count(CREATE) == 1
+
+
+def test_what_cannot_succeed_is_not_tried_again(client, wire, folder, requests):
+    unknown = request("unknown", max_completion_tokens=5)
+    outcomes = helpers.run(client, [*requests[:3], unknown], folder, budget=1, rounds=5)
+    assert outcomes.loc["unknown", ["outcome", "code", "retry"]].tolist() == [
+        "failed",
+        "not_recorded",
+        False,
+    ]
+    assert wire.calls.count(CREATE) == 1
+
+
+def test_rounds_end_when_the_error_stays(tmp_path, folder):
+    answer = {
+        "choices": [],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10},
+    }
+    failure = {"status_code": 500, "body": {"error": {"message": "Sorry."}}}
+    good = {"status_code": 200, "body": answer}
+    asked = request("row-1")
+    line = {
+        "custom_id": "row-1",
+        "request": asked["body"],
+        "answers": [failure, failure, failure, good],
+    }
+    recordings = tmp_path / "recordings"
+    recordings.mkdir()
+    (recordings / "own.jsonl").write_text(json.dumps(line), "utf-8")
+    client = replay_client(tmp_path / "replay.sqlite", recordings=recordings)
+    outcomes = helpers.run(client, [asked], folder, budget=1, rounds=3)
+    assert outcomes.loc["row-1", ["outcome", "reason", "round"]].tolist() == ["failed", "Sorry.", 3]
+
+
+def test_running_twice_pays_nothing_again_and_says_the_same(finished, requests):
+    before = len(finished.wire.calls)
+    second = helpers.run(finished.client, requests, finished.folder, budget=1)
+    again = finished.wire.calls[before:]
+    assert [call for call in again if call.startswith("POST")] == []
+    assert second.equals(finished.outcomes)
+
+
+def test_the_first_requests_are_tried_once_each(client, wire, folder, requests):
+    with pytest.raises(helpers.BudgetError):
+        helpers.run(client, requests, folder, budget=0, try_first=2)
+    assert wire.calls == [CHAT, CHAT]
+
+
+def test_the_first_requests_are_tried_before_anything_is_uploaded(finished):
+    assert finished.calls[:3] == (CHAT,) * 3
+    assert finished.calls.count(CHAT) == 3
+
+
+def test_fewer_requests_than_are_to_be_tried_are_enough(client, wire, folder, requests):
+    outcomes = helpers.run(client, requests[:1], folder, budget=1, try_first=3)
+    assert outcomes["outcome"].tolist() == ["ok"]
+    assert wire.calls.count(CHAT) == 1
+
+
+def test_a_budget_too_small_stops_before_anything_is_uploaded(client, wire, folder, requests):
+    with pytest.raises(helpers.BudgetError, match=r"budget is .*Nothing was\s+submitted.*Raise"):
+        helpers.run(client, requests, folder, budget=0.00001)
+    assert set(wire.calls) == {CHAT}
+
+
+def test_a_raised_budget_goes_on_without_paying_for_the_trial_again(client, wire, folder, requests):
+    with pytest.raises(helpers.BudgetError):
+        helpers.run(client, requests, folder, budget=0.00001)
+    outcomes = helpers.run(client, requests, folder, budget=1)
+    assert len(outcomes) == 4
+    assert wire.calls.count(CHAT) == 3
+
+
+def test_the_fields_of_the_answer_model_become_columns(finished, requests):
+    given = (finished.client, requests, finished.folder)
+    outcomes = helpers.run(*given, budget=1, answer=MovieAnswer)
+    assert "answer" not in outcomes.columns
+    assert all(isinstance(kinds, list) and kinds for kinds in outcomes["categories"])
+    assert outcomes["summary"].str.len().min() > 10
+
+
+def test_without_an_answer_model_the_text_is_in_one_column(finished):
+    answers = finished.outcomes["answer"].map(json.loads)
+    assert answers.map(sorted).tolist() == [["categories", "summary"]] * 4
+
+
+def test_tokens_of_every_answer_are_counted(finished):
+    assert (finished.outcomes[["prompt_tokens", "completion_tokens"]] > 0).all(axis=None)
+
+
+def test_a_failing_trial_leaves_no_batch_and_no_file(client, wire, folder, requests):
+    unknown = request("unknown", max_completion_tokens=5)
+    with pytest.raises(helpers.JobError, match="Not recorded"):
+        helpers.run(client, [unknown, *requests], folder, budget=1)
+    assert wire.calls == [CHAT]
+
+
+def test_a_server_error_in_the_trial_leaves_no_batch_and_no_file(client, wire, folder, requests):
+    wire.disturb = on(CHAT, lambda exchange: httpx2.Response(500, json={"error": {}}))
+    with pytest.raises(helpers.JobError):
+        helpers.run(client, requests, folder, budget=1)
+    wire.reset()
+    assert not {UPLOAD, CREATE} & set(wire.calls)
+    assert helpers.run(client, requests[:3], folder, budget=1)["outcome"].eq("ok").all()
+
+
+def test_requests_that_the_api_would_refuse_reach_no_server(client, wire, folder, requests):
+    with pytest.raises(helpers.BatchFileError, match=r"line 2.*same custom_id"):
+        helpers.run(client, [requests[0], requests[0]], folder, budget=1)
+    assert wire.calls == []
+
+
+def test_no_requests_are_refused(client, wire, folder):
+    with pytest.raises(helpers.BatchFileError, match="there are no requests"):
+        helpers.run(client, [], folder, budget=1)
+    assert wire.calls == []
+
+
+def test_what_is_said_of_the_batches_is_passed_to_show(finished):
+    assert any(line.endswith("completed, 3 ok and 1 failed of 4") for line in finished.said)
+
+
+def test_a_batch_that_expired_is_completed_by_the_next_round(tmp_path, folder, requests):
+    client = replay_client(tmp_path / "replay.sqlite", expire_after=2)
+    outcomes = helpers.run(client, requests[:3], folder, budget=1)
+    assert outcomes["outcome"].tolist() == ["ok"] * 3
+    assert sorted(outcomes["round"]) == [1, 1, 2]
+
+
+def test_a_run_interrupted_after_its_upload_goes_on(client, wire, folder, requests):
+    def interrupted(call, exchange):
+        answer = exchange()
+        if call == CREATE:
+            raise KeyboardInterrupt
+        return answer
+
+    wire.disturb = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        helpers.run(client, requests[:3], folder, budget=1)
+    wire.reset()
+    outcomes = helpers.run(client, requests[:3], folder, budget=1)
+    assert outcomes["outcome"].tolist() == ["ok"] * 3
+    assert [wire.calls.count(call) for call in (CHAT, UPLOAD, CREATE)] == [3, 1, 1]
+
+
+def test_a_trial_that_fails_in_the_middle_pays_no_request_twice(tmp_path):
+    wire = Wire(create_app(tmp_path / "replay.sqlite"))
+    client = connect(wire, max_retries=0)
+    tries = []
+
+    def fail_second(call, exchange):
+        tries.extend([call] if call == CHAT else [])
+        broken = call == CHAT and len(tries) == 2
+        return httpx2.Response(500, json={"error": {"message": "x"}}) if broken else exchange()
+
+    wire.disturb = fail_second
+    with pytest.raises(helpers.JobError, match=r"The trial of .* failed, nothing was submitted"):
+        helpers.run(client, recorded()[:4], tmp_path / "films", budget=1)
+    outcomes = helpers.run(client, recorded()[:4], tmp_path / "films", budget=1)
+    assert len(tries) == 4
+    assert outcomes["outcome"].tolist() == ["ok"] * 4
+
+
+def test_another_number_of_trials_on_the_same_rows_is_fine(client, tmp_path):
+    for count in (3, 2, 4, 100):
+        outcomes = helpers.run(
+            client, recorded()[:4], tmp_path / "films", budget=1, try_first=count
+        )
+        assert len(outcomes) == 4
+
+
+def test_no_trial_at_all_is_refused_with_another_way(client, tmp_path):
+    with pytest.raises(ValueError, match="take the steps one by one"):
+        helpers.run(client, recorded()[:4], tmp_path / "films", budget=1, try_first=0)
+
+
+def test_another_endpoint_is_refused_before_anything_is_sent(tmp_path):
+    wire = Wire(create_app(tmp_path / "replay.sqlite"))
+    embedding = {**request(), "url": "/v1/embeddings"}
+    with pytest.raises(ValueError, match="take the steps one by one"):
+        helpers.run(connect(wire), [embedding], tmp_path / "vectors", budget=1)
+    assert wire.calls == []
