@@ -6,9 +6,11 @@ import re
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 import helpers
 from helpers.client import DATA, ROOT
+from helpers.pictures import embeddable
 from support import RECORDED
 
 MOVIES = pd.read_csv(DATA / "movies.csv")
@@ -86,6 +88,56 @@ def test_no_summary_repeats_a_piece_of_its_overview():
 def test_the_digests_in_the_readme_are_those_of_the_files():
     text = (DATA / "README.md").read_text("utf-8")
     digests = re.findall(r"^    ([0-9a-f]{64})  (\S+)$", text, re.MULTILINE)
-    assert len(digests) == 3
+    assert {name for _, name in digests} == {
+        *("movies.csv", "furniture.csv", "prices.csv"),
+        *("recordings/movies.jsonl", "recordings/furniture.jsonl"),
+    }
     for digest, name in digests:
         assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() == digest, name
+
+
+FURNITURE = pd.read_csv(DATA / "furniture.csv")
+PICTURES = sorted((DATA / "furniture").glob("*.jpg"))
+CAPTIONS = [
+    json.loads(line)
+    for line in (DATA / "recordings" / "furniture.jsonl").read_text("utf-8").splitlines()
+]
+
+
+def test_the_catalogue_has_the_columns_of_the_amazon_table_and_an_id():
+    amazon = ["title", "primary_image", "categories", "color", "material", "style"]
+    assert list(FURNITURE.columns) == ["id", *amazon, "product_dimensions"]
+    assert len(FURNITURE) == 48
+    assert helpers.with_ids(FURNITURE)["title"].is_unique
+    kinds = FURNITURE["categories"].str.extract(r"'([^']+)'\]$")[0]
+    assert kinds.nunique() >= 16
+
+
+def test_every_item_has_a_picture_and_every_picture_an_item():
+    assert {path.stem for path in PICTURES} == set(FURNITURE["id"])
+    links = FURNITURE["primary_image"].str.startswith("https://")
+    assert links.sum() == 1
+    named = FURNITURE.loc[~links, "primary_image"]
+    assert all((DATA / name).exists() for name in named)
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)
+def test_a_picture_is_sent_as_it_is(path):
+    with Image.open(path) as image:
+        assert image.size == (768, 576)
+    assert 25_000 <= path.stat().st_size <= 60_000
+    assert embeddable(path) == ("image/jpeg", path.read_bytes())
+
+
+def test_every_caption_is_a_sample_of_one_short_sentence():
+    captions = [r for r in CAPTIONS if "," not in r["custom_id"]]
+    bodies = [recording["answers"][-1]["body"] for recording in captions]
+    assert {body["model"] for body in bodies} == {"sample-written-for-this-cookbook"}
+    texts = [body["choices"][0]["message"]["content"] for body in bodies]
+    written = [text for text in texts if text]
+    assert len(set(written)) == len(written) == 47
+    assert all(10 <= len(text.split()) <= 25 and text.endswith(".") for text in written)
+
+
+def test_recordings_name_pictures_by_their_digest_and_hold_none():
+    assert "base64" not in (DATA / "recordings" / "furniture.jsonl").read_text("utf-8")

@@ -1,17 +1,22 @@
 """What every notebook keeps to: readable, run once from top to bottom, nothing private in it."""
 
+import base64
+import io
 import itertools
 import json
 import re
 import statistics
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from PIL import Image, ImageChops
 
-from helpers.client import ROOT
+import helpers
+from helpers.client import DATA, ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-MOST_CELLS = {"movie_categorization": 36}
+MOST_CELLS = {"movie_categorization": 36, "furniture_captioning": 32}
 SECRETS = re.compile(
     r"\bsk-[A-Za-z0-9_-]{16,}|Bearer [A-Za-z0-9]|/home/\w+|/root/|/tmp/|/Users/\w+"
 )
@@ -106,3 +111,22 @@ def test_links_to_files_lead_somewhere(path):
     links = re.findall(r"\]\((?!http)([^)#]+)\)", text)
     assert links
     assert not [link for link in links if not (path.parent / link).exists()]
+
+
+def data_of(path: Path, cell_id: str, mime: str) -> str | bytes:
+    (cell,) = (cell for cell in code_of(path) if cell["id"] == cell_id)
+    (found,) = (o["data"][mime] for o in cell["outputs"] if mime in o.get("data", {}))
+    return base64.b64decode(found) if mime.startswith("image/") else "".join(found)
+
+
+def test_the_pictures_on_the_page_are_those_on_disk(path):
+    if path.stem != "furniture_captioning":
+        assert "image/jpeg" not in path.read_text("utf-8")
+        return
+    items = pd.read_csv(DATA / "furniture.csv")["id"]
+    files = [DATA / "furniture" / f"{item}.jpg" for item in items]
+    assert data_of(path, "try", "image/jpeg") == files[0].read_bytes()
+    sources = re.findall(r'src="([^"]+)"', data_of(path, "gallery", "text/html"))
+    assert [(path.parent / source).resolve() for source in sources] == files[:12]
+    with Image.open(io.BytesIO(data_of(path, "data", "image/png"))) as sheet:
+        assert ImageChops.difference(sheet, helpers.contact_sheet(files[:8])).getbbox() is None

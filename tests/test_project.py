@@ -6,7 +6,11 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from helpers.client import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 README = (ROOT / "README.md").read_text("utf-8")
 REQUIRED = re.findall(r"(?m)^([a-z][\w-]*)~=", (ROOT / "requirements.txt").read_text("utf-8"))
@@ -27,11 +31,13 @@ def test_every_module_has_a_line_in_the_readme():
     assert all(f"`{module}`" in README for module in modules)
 
 
-def test_the_readme_quotes_the_notebooks_own_estimate():
-    text = (ROOT / "notebooks" / "movie_categorization.ipynb").read_text("utf-8")
-    (price,) = (cell for cell in json.loads(text)["cells"] if cell["id"] == "price")
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_readme_quotes_the_notebooks_own_estimate(path):
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    (price,) = (cell for cell in cells if cell["id"] == "price")
     line = "".join(price["outputs"][0]["data"]["text/plain"]).splitlines()[1]
-    assert f"about {float(line.split()[3]):.3f} US dollars" in README
+    (row,) = (line for line in README.splitlines() if line.startswith(f"| [{path.stem}]"))
+    assert f"about {float(line.split()[3]):.3f} US dollars" in row
 
 
 def test_links_in_the_readme_lead_somewhere():
