@@ -103,7 +103,7 @@ class Gallery:
         return sorted({str(item["kind"]) for item in self.items})
 
 
-def _figure(item: dict, width: int = 230, source: str | None = None) -> str:
+def _figure(item: dict, width: int = 200, source: str | None = None) -> str:
     source = source or quote(Path(os.path.relpath(item["picture"])).as_posix())
     title, caption = (html.escape(str(item[key])) for key in ("title", "caption"))
     return (
