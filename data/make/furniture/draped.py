@@ -116,6 +116,7 @@ def _unmirrored(*_) -> None:
     for lamp in bpy.data.objects:
         if lamp.type == "LIGHT":
             lamp.visible_glossy = False
+    bpy.app.handlers.render_pre.remove(_unmirrored)  # left in place, it would block Python's exit
 
 
 def _lit(colour: str, strength: float) -> bpy.types.Material:

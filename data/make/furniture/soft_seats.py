@@ -2,7 +2,7 @@
 
 import random
 
-from .materials import fabric, leather, velvet, wood
+from .materials import fabric, leather, wood
 from .parts import board, cylinder, leg
 from .soft import cushion
 from .surfaces import metal
@@ -56,69 +56,6 @@ def grey_sofa() -> None:
             turn=(73 + dice.uniform(-2, 2), dice.uniform(-1.2, 1.2), 0),
         )
     mirrored(leg((0.89, -0.33, 0.175), (0.92, -0.365, 0), 0.052, 0.03, oak), "xy")
-
-
-def navy_loveseat() -> None:
-    """Two-seat velvet sofa with two scatter pillows: 1.62 m wide, seat 0.45 m."""
-    cloth, mustard, brass = velvet("#16213f"), velvet("#a8761f"), metal("brass")
-    cushion((1.40, 0.72, 0.15), (0, 0.0, 0.245), cloth, bulge=0.03, edge=0.03, wrinkles=0.001)
-    arm = cushion(
-        (0.43, 0.82, 0.17),
-        (0.715, 0.01, 0.385),
-        cloth,
-        bulge=0.1,
-        edge=0.075,
-        wrinkles=0.004,
-        turn=(0, 84, 0),
-    )
-    mirrored(arm)
-    buttons = [(x, y) for x in (-0.42, -0.14, 0.14, 0.42) for y in (-0.02, 0.15)]
-    buttons += [(x, 0.065) for x in (-0.56, -0.28, 0, 0.28, 0.56)]
-    cushion(
-        (1.42, 0.62, 0.19),
-        (0, 0.33, 0.53),
-        cloth,
-        bulge=0.12,
-        edge=0.08,
-        wrinkles=0.003,
-        tufts=buttons,
-        turn=(79, 0, 0),
-        detail=84,
-    )
-    for x in (-0.313, 0.313):
-        cushion(
-            (0.622, 0.62, 0.16),
-            (x, -0.10, 0.385),
-            cloth,
-            bulge=0.27,
-            edge=0.05,
-            wrinkles=0.006,
-            piping=0.004,
-            turn=(0, 0, x),
-        )
-    cushion(
-        (0.48, 0.45, 0.27),
-        (-0.43, 0.09, 0.63),
-        mustard,
-        pillow=True,
-        wrinkles=0.012,
-        piping=0.003,
-        turn=(64, 7, 20),
-    )
-    cushion(
-        (0.46, 0.43, 0.25),
-        (0.39, 0.07, 0.62),
-        mustard,
-        pillow=True,
-        wrinkles=0.012,
-        piping=0.003,
-        turn=(60, -11, -24),
-    )
-    foot = [
-        leg((0.60, -0.28, 0.19), (0.632, -0.318, 0.05), 0.044, 0.029, wood("walnut")),
-        leg((0.632, -0.318, 0.05), (0.643, -0.332, 0), 0.030, 0.025, brass, bevel=0.002),
-    ]
-    mirrored(foot, "xy")
 
 
 def leather_armchair() -> None:
@@ -186,10 +123,6 @@ ITEMS = {
         {"background": "blue", "azimuth": 0, "elevation": 7, "gap": 0.12, "zoom": 1.05},
     ),
     "sofa-grey-angle": (grey_sofa, {"background": "white", "azimuth": 33, "elevation": 12}),
-    "loveseat-navy": (
-        navy_loveseat,
-        {"background": "cream", "azimuth": -24, "elevation": 9, "gap": 0.3},
-    ),
     "armchair-leather": (
         leather_armchair,
         {"background": "concrete", "azimuth": 36, "elevation": 10, "gap": 0.5},
