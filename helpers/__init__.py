@@ -4,7 +4,7 @@ Each module is one step of that road or a side room of it; each opens with what 
 """
 
 from helpers.batchfile import Shard, check, write
-from helpers.client import DATA, JOBS, ModeError, connect
+from helpers.client import ModeError, connect
 from helpers.costs import BudgetError, actual, estimate, price
 from helpers.images import (
     contact_sheet,
@@ -15,6 +15,7 @@ from helpers.images import (
 )
 from helpers.jobs import Job, JobError, wait
 from helpers.outcomes import Outcome, collect, merge, outcome_of, retry
+from helpers.paths import DATA, JOBS
 from helpers.pictures import PictureError
 from helpers.requests import Row, RowError, answer_format, rows, with_ids
 from helpers.road import run

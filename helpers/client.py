@@ -7,9 +7,8 @@ from pathlib import Path
 import httpx2
 import openai
 
-ROOT = Path(__file__).parents[1]
-DATA = ROOT / "data"
-JOBS = Path(os.environ.get("COOKBOOK_JOBS", ROOT / "jobs")).resolve()
+from helpers.paths import JOBS
+from helpers.replay import create_app
 
 MODES = ("replay", "live")
 
@@ -51,8 +50,6 @@ def replay_client(state: Path | None = None, **options) -> openai.OpenAI:
     ``state`` is the replay's database, by default in the jobs folder, so that its batches outlive
     the kernel; ``options`` are those of `helpers.replay.create_app`.
     """
-    from helpers.replay import create_app
-
     app = create_app(state or JOBS / "replay.sqlite", **options)
     return openai.OpenAI(
         api_key="replay",

@@ -9,9 +9,10 @@ import pandas as pd
 from openai.types import CompletionUsage
 
 from helpers.batchfile import Shard, read
+from helpers.paths import DATA
 from helpers.rules import encode
 
-PRICES = Path(__file__).parents[1] / "data" / "prices.csv"
+PRICES = DATA / "prices.csv"
 
 
 class BudgetError(RuntimeError):

@@ -1,15 +1,21 @@
-"""Fixtures: a client of a replay of its own, and a small table."""
+"""Fixtures: a replay of its own for every test, the wire to it, and a small table."""
 
 import openai
 import pandas as pd
 import pytest
 
-from helpers.client import replay_client
+from helpers.replay import create_app
+from support import Wire, connect
 
 
 @pytest.fixture
-def client(tmp_path) -> openai.OpenAI:
-    return replay_client(tmp_path / "replay.sqlite")
+def wire(tmp_path) -> Wire:
+    return Wire(create_app(tmp_path / "replay.sqlite"))
+
+
+@pytest.fixture
+def client(wire) -> openai.OpenAI:
+    return connect(wire)
 
 
 @pytest.fixture

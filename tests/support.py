@@ -6,7 +6,7 @@ import httpx2
 import openai
 
 import helpers
-from helpers.client import DATA
+from helpers.paths import DATA
 
 CREATE, UPLOAD, LIST = "POST /v1/batches", "POST /v1/files", "GET /v1/batches"
 

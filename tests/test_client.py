@@ -8,7 +8,8 @@ import openai
 import pytest
 
 import helpers
-from helpers.client import MODES, ROOT
+from helpers.client import MODES
+from helpers.paths import ROOT
 from support import recorded
 
 

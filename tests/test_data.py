@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import helpers
-from helpers.client import DATA, ROOT
+from helpers.paths import DATA, ROOT
 from helpers.pictures import embeddable
 from support import RECORDED
 

@@ -56,16 +56,6 @@ def ids_in(path):
 
 
 @pytest.fixture
-def wire(tmp_path):
-    return Wire(create_app(tmp_path / "replay.sqlite"))
-
-
-@pytest.fixture
-def client(wire):
-    return connect(wire)
-
-
-@pytest.fixture
 def films():
     return recorded()[:5]
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageChops
 
 import helpers
-from helpers.client import DATA, ROOT
+from helpers.paths import DATA, ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_CELLS = {"movie_categorization": 36, "furniture_captioning": 32}

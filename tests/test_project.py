@@ -1,6 +1,7 @@
 """The project around the code: README, dependencies, style, and the shape of helpers."""
 
 import ast
+import graphlib
 import json
 import re
 import subprocess
@@ -8,7 +9,7 @@ import sys
 
 import pytest
 
-from helpers.client import ROOT
+from helpers.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -64,6 +65,24 @@ def test_no_module_imports_one_further_down_the_road():
 def test_side_rooms_do_not_know_each_other():
     for module in SIDE_ROOMS:
         assert not imports_of(module) & SIDE_ROOMS, module
+
+
+def test_no_imports_run_in_a_circle():
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in (ROOT / "helpers").rglob("*.py")
+        if path.name not in ("__init__.py", "__main__.py")
+    }
+    graph = {}
+    for name, path in modules.items():
+        nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+        found = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+        asked = {f"{n.module}.{alias.name}" for n in found for alias in n.names}
+        asked |= {n.module for n in found}
+        graph[name] = {"helpers.replay.app" if a == "helpers.replay" else a for a in asked} & {
+            *modules
+        }
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(modules)
 
 
 def test_modules_are_short_enough_to_read():

@@ -11,11 +11,6 @@ from support import CREATE, LIST, Wire, connect, lost, on, recorded, run
 
 
 @pytest.fixture
-def wire(tmp_path):
-    return Wire(create_app(tmp_path / "replay.sqlite"))
-
-
-@pytest.fixture
 def client(wire):
     return connect(wire, max_retries=0)
 

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from helpers.batchfile import read
-from helpers.client import DATA, ROOT
+from helpers.paths import DATA, ROOT
 from helpers.replay.recordings import key_of
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

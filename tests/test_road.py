@@ -22,11 +22,6 @@ class MovieAnswer(BaseModel):
 
 
 @pytest.fixture
-def wire(tmp_path):
-    return Wire(create_app(tmp_path / "replay.sqlite"))
-
-
-@pytest.fixture
 def client(wire):
     return connect(wire, max_retries=0)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from werkzeug.serving import run_simple
 
-from helpers.client import DATA, JOBS
+from helpers.paths import DATA, JOBS
 from helpers.replay.app import create_app
 
 

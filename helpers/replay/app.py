@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
-from helpers.client import DATA
+from helpers.paths import DATA
 from helpers.replay.life import Life
 from helpers.replay.models import known_models
 from helpers.replay.recordings import Recordings

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from helpers.client import DATA
+from helpers.paths import DATA
 
 
 def known_models() -> dict[str, dict]:
