@@ -101,7 +101,7 @@ def bar_stools() -> None:
 
 def bar_stool_white() -> None:
     """Swivel bar stool: white leather bucket seat on a chrome pedestal: 0.92 m high."""
-    hide, chrome, dark = leather("#cdcac4", 0.45), metal("chrome", "#a9adb1"), plastic("#161616")
+    hide, chrome, dark = leather("#b7b5af", 0.40), metal("chrome", "#a9adb1"), plastic("#161616")
     lathe(
         [
             (0, 0.03),
@@ -127,28 +127,43 @@ def bar_stool_white() -> None:
     board((0.17, 0.17, 0.035), (0, 0, 0.643), dark, 0.008)
     bar((0.05, -0.03, 0.638), (0.20, -0.06, 0.628), 0.005, chrome)
     bar((0.19, -0.058, 0.6285), (0.235, -0.067, 0.626), 0.009, dark)
-    lathe(
-        [(0, 0.655), (0.13, 0.656), (0.185, 0.668), (0.203, 0.70), (0.205, 0.715), (0, 0.715)],
-        (0, 0, 0),
-        hide,
-    )
-    cushion((0.405, 0.405, 0.085), (0, -0.012, 0.715), hide, 0.3, 0.04, 0.002, piping=0.003)
+    grain = hide.node_tree.nodes
+    grain["Voronoi Texture"].inputs["Scale"].default_value = 150
+    grain["Bump"].inputs["Strength"].default_value = 1
+    pan = [(0, 0.656), (0.13, 0.656), (0.183, 0.659), (0.195, 0.667), (0.198, 0.684)]
+    pan += [(0.196, 0.696), (0.19, 0.699), (0.18, 0.699), (0.16, 0.699), (0.1, 0.699)]
+    lathe([*pan, (0, 0.699)], (0, 0, 0), hide, sides=96)
+    seat = [(0, 0.692), (0.1, 0.692), (0.15, 0.692), (0.172, 0.692), (0.187, 0.694)]
+    seat += [(0.1945, 0.703), (0.197, 0.718)]
+    seat += [(0.1955, 0.734), (0.189, 0.747), (0.178, 0.7535), (0.16, 0.757), (0.138, 0.7575)]
+    seat += [(0.130, 0.756), (0.125, 0.751), (0.121, 0.757), (0.112, 0.7615), (0.06, 0.7665)]
+    lathe([*seat, (0, 0.768)], (0, 0, 0), hide, sides=96)
+    for radius, height in ((0.1875, 0.7495), (0.1945, 0.6985)):
+        tube(ring(radius, height), 0.0036, hide, closed=True)
+    length, tall, radius = 0.735, 0.258, 0.2145
     parts = cushion(
-        (0.60, 0.205, 0.05),
-        (0, 0, 0.79),
+        (length, tall, 0.046),
+        (0, 0, 0.662 + tall / 2),
         hide,
-        0.25,
-        0.024,
-        0.002,
-        piping=0.003,
-        turn=(94, 0, 0),
-        detail=60,
+        0.2,
+        0.022,
+        0.0025,
+        piping=0.0034,
+        turn=(90, 0, 0),
+        detail=72,
     )
-    bent(parts, 0.205)
-    place(parts, (0, 0.205, 0))
-    for thing in parts:
+    for x in (-0.117, 0.117):  # welts on the inside
+        near = [v.co for v in parts[0].data.vertices if abs(v.co.x - x) < 0.006 and v.co.z > 0.008]
+        parts.append(tube(sorted(near, key=lambda co: co.y), 0.003, hide))
+        parts[-1].matrix_basis = parts[0].matrix_basis
+    for thing in parts:  # the top sweeps down to the arms and leans out a little
         for vert in thing.data.vertices:
-            vert.co.z -= max(0.0, -vert.co.y - 0.05) * 0.85 * max(0.0, (vert.co.z - 0.69) / 0.2)
+            out = min(1.0, max(0.0, abs(vert.co.x) / length * 2 - 0.2) / 0.8)
+            lift = (vert.co.y + tall / 2) * (1 - 0.55 * out * out * (3 - 2 * out))
+            vert.co.y = lift - tall / 2
+            vert.co.z -= 0.7 * max(0.0, lift - 0.094) ** 2
+    bent(parts, radius)
+    place(parts, (0, radius, 0))
 
 
 def oak_bench() -> None:
