@@ -4,6 +4,7 @@ Its folder holds the batch files, ``job.json`` with what is known of every batch
 result files, so the same code run again goes on where it stopped.
 """
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ def download(client: openai.OpenAI, job: Job) -> list[tuple[Shard, Batch, list[P
 
 
 def _fetch(client: openai.OpenAI, file_id: str, path: Path) -> None:
-    temporary = path.with_suffix(".part")
+    temporary = path.with_suffix(f".{os.getpid()}.part")
     try:
         with client.files.with_streaming_response.content(file_id) as response:
             response.stream_to_file(temporary)

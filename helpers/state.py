@@ -2,9 +2,24 @@
 
 import json
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from helpers.batchfile import Shard
+
+
+@contextmanager
+def locked(path: Path, patience: float = 600) -> Iterator[None]:
+    """Holds a lock; another process waits for it up to ``patience`` seconds.
+
+    The lock is an open transaction of SQLite, which ends with the process that holds it, however
+    that ends, on every system.
+    """
+    with closing(sqlite3.connect(path, patience, isolation_level=None)) as lock:
+        lock.execute("begin exclusive")
+        yield
 
 
 class State:
@@ -13,22 +28,27 @@ class State:
     Each server has its own: what the replay answered is never taken for what the live API did.
     ``intent`` is there before a batch is created, ``batch_id`` after it, ``batch`` (the API's whole
     object) when its status is final. Every change replaces the whole file, so that a crash leaves
-    the old one or the new one.
+    the old one or the new one, and begins with what other kernels have written meanwhile.
     """
 
     def __init__(self, folder: Path, server: str):
         self.path = folder / "job.json"
-        self.servers = json.loads(self.path.read_text("utf-8")) if self.path.exists() else {}
-        self.shards = self.servers.setdefault(server, {})
+        self.server = server
 
     def __getitem__(self, shard: Shard) -> dict:
-        return self.shards.get(shard.sha256, {})
+        return self._read().get(self.server, {}).get(shard.sha256, {})
 
     def save(self, shard: Shard, **facts: object) -> None:
-        self.shards[shard.sha256] = {**self[shard], "file": shard.path.name, **facts}
-        temporary = self.path.with_suffix(".tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(self.servers, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        with locked(self.path.with_name("state.lock")):
+            servers = self._read()
+            known = servers.setdefault(self.server, {}).setdefault(shard.sha256, {})
+            known.update({"file": shard.path.name, **facts})
+            temporary = self.path.with_suffix(".tmp")
+            with temporary.open("w", encoding="utf-8") as file:
+                json.dump(servers, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+
+    def _read(self) -> dict:
+        return json.loads(self.path.read_text("utf-8")) if self.path.exists() else {}

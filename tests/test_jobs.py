@@ -180,7 +180,7 @@ def test_a_batch_that_was_created_although_its_answer_was_lost_is_the_batch_of_t
 def test_a_create_call_without_a_batch_is_not_repeated_but_explained(client, wire, shards, answer):
     wire.disturb = on(CREATE, answer)
     with pytest.raises(helpers.JobError, match="Run the same line again") as caught:
-        helpers.submit(client, shards)
+        helpers.submit(client, shards, sleep=no_pause)
     assert "requests-001.jsonl" in str(caught.value)
     assert wire.calls.count(CREATE) == 1
 
@@ -189,9 +189,9 @@ def test_a_create_call_without_a_batch_is_not_repeated_but_explained(client, wir
 def test_the_line_that_failed_creates_one_batch_when_it_is_run_again(client, wire, shards, answer):
     wire.disturb = on(CREATE, answer)
     with pytest.raises(helpers.JobError):
-        helpers.submit(client, shards)
+        helpers.submit(client, shards, sleep=no_pause)
     wire.reset()
-    job = helpers.submit(client, shards)
+    job = helpers.submit(client, shards, sleep=no_pause)
     assert [batch.id for batch in client.batches.list()] == job.batch_ids
 
 
@@ -208,9 +208,9 @@ def test_a_batch_that_shows_up_late_is_found_when_the_line_is_run_again(client, 
 
     wire.disturb = late
     with pytest.raises(helpers.JobError):
-        helpers.submit(client, shards)
+        helpers.submit(client, shards, sleep=no_pause)
     wire.reset()
-    helpers.submit(client, shards)
+    helpers.submit(client, shards, sleep=no_pause)
     assert (len(created), wire.calls.count(CREATE)) == (1, 1)
 
 
@@ -221,9 +221,9 @@ def test_shards_before_the_one_that_failed_are_not_sent_again(client, wire, thre
 
     wire.disturb = fail_second
     with pytest.raises(helpers.JobError, match="requests-002"):
-        helpers.submit(client, three_shards)
+        helpers.submit(client, three_shards, sleep=no_pause)
     wire.reset()
-    helpers.submit(client, three_shards)
+    helpers.submit(client, three_shards, sleep=no_pause)
     assert len(list(client.batches.list())) == 3
 
 
