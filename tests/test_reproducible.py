@@ -1,6 +1,8 @@
 """Runs of the notebooks from the outside: the same bytes every time, in process and over a port."""
 
 import os
+import re
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -10,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import orjson
+import pandas as pd
 import pytest
 
 from helpers.batchfile import read
@@ -106,3 +109,18 @@ def test_live_mode_over_http_gives_the_same_outputs(path, tmp_path):
     committed = path.read_text("utf-8").splitlines()
     differing = [line for line in saved.splitlines() if line not in committed]
     assert len(differing) == 1, differing
+
+
+def test_a_table_in_the_form_of_the_imdb_table_can_take_the_films_place(tmp_path):
+    for folder in ("helpers", "data", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    films = pd.read_csv(DATA / "movies.csv", dtype=str).drop(columns="id").head(40)
+    films.loc[3, "Released_Year"] = "PG"
+    films.insert(0, "Poster_Link", "https://pictures.example.com/poster.jpg")
+    films.assign(Meta_score=None, Gross=None).to_csv(tmp_path / "data" / "movies.csv", index=False)
+    notebook = tmp_path / "notebooks" / "movie_categorization.ipynb"
+    saved = run_notebook(notebook, tmp_path, tmp_path / "jobs", PYTHONPATH=str(tmp_path)).decode()
+    outcomes = re.findall(r"\{'ok': (\d+)(?:, 'failed': (\d+))?\}", saved)
+    assert {int(ok) + int(failed or 0) for ok, failed in outcomes} == {40}
+    assert "row-1" in saved
+    assert "not_recorded" not in saved
