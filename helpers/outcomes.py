@@ -75,13 +75,13 @@ def outcome_of(line: dict, answer: type[BaseModel] | None = None) -> Outcome:
     (https://github.com/openai/openai-openapi/issues/302); only a line that never ran has ``error``.
     """
     response = _object(line.get("response"))
-    status, body = response.get("status_code"), response.get("body")
+    status, body = _number(response.get("status_code")), response.get("body")
     if status == 200 and isinstance(body, dict):
         return _answered(body, answer)
     cause = _object(body).get("error") or line.get("error") or body
     code = str(_object(cause).get("code") or (f"http_{status}" if status else "unknown_error"))
     reason = _object(cause).get("message") or cause or "The line gives no reason."
-    broken = status == 0 or (isinstance(status, int) and status >= 500)
+    broken = status >= 500 or response.get("status_code") == 0
     again = broken or code in _RETRY_CODE or status in _RETRY_STATUS
     return Outcome("failed", code, str(reason), again)
 
@@ -130,19 +130,20 @@ def _answered(body: dict, model: type[BaseModel] | None) -> Outcome:
     usage = _object(body.get("usage"))
     cached = _object(usage.get("prompt_tokens_details")).get("cached_tokens")
     counts = (usage.get("prompt_tokens"), cached, usage.get("completion_tokens"))
-    tokens = dict(zip(TOKENS, (count or 0 for count in counts), strict=True))
-    choices = body.get("choices") or [{}]
-    message, finish = _object(choices[0].get("message")), choices[0].get("finish_reason")
+    tokens = dict(zip(TOKENS, map(_number, counts), strict=True))
+    choices = body.get("choices")
+    choice = _object(choices[0]) if isinstance(choices, list) and choices else {}
+    message, finish = _object(choice.get("message")), choice.get("finish_reason")
     content = message.get("content")
     # The SDK checks these only in .parse(); a line of a batch has to be checked by hand.
     if message.get("refusal"):
-        return Outcome("failed", "refusal", message["refusal"], **tokens)
+        return Outcome("failed", "refusal", str(message["refusal"]), **tokens)
     if finish == "length":
         reason = f"Cut off after {tokens['completion_tokens']} tokens: raise max_completion_tokens."
         return Outcome("failed", "truncated", reason, **tokens)
     if finish == "content_filter":
         return Outcome("failed", finish, "The content filter stopped the answer.", **tokens)
-    if content is None:
+    if not isinstance(content, str):
         return Outcome("failed", "no_content", "The answer has no text.", **tokens)
     try:
         parsed = model.model_validate_json(content) if model else content
@@ -181,6 +182,11 @@ def _table(outcomes: dict[str, Outcome], model: type[BaseModel] | None) -> pd.Da
         values = [getattr(answer, field, None) for answer in answers]
         table.insert(place, name, pd.Series(values, index=table.index, dtype=object))
     return table
+
+
+def _number(value: Any) -> int:
+    """The value if it is a number that can count something, else 0."""
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _object(value: Any) -> dict:
