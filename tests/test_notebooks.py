@@ -17,9 +17,7 @@ from helpers.paths import DATA, ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MOST_CELLS = {"movie_categorization": 36, "furniture_captioning": 32}
-SECRETS = re.compile(
-    r"\bsk-[A-Za-z0-9_-]{16,}|Bearer [A-Za-z0-9]|/home/\w+|/root/|/tmp/|/Users/\w+"
-)
+SECRETS = re.compile(r"\bsk-[A-Za-z0-9_-]{16,}|Bearer [A-Za-z0-9]|/(?:home|root|tmp|Users)/\w")
 
 
 def cells_of(path: Path) -> list[dict]:
