@@ -8,7 +8,7 @@ import openai
 from openai.types import Batch
 
 from helpers.batchfile import Shard, sha256_of
-from helpers.jobs import Job, JobError
+from helpers.jobs import FINAL, Job, JobError
 from helpers.state import State, locked
 
 # Pauses in seconds before looking again for a batch whose creation was not answered.
@@ -38,7 +38,9 @@ def submit(
             existing = _batches_by_content(client)
         for shard in todo:
             batch = existing.get(_key(shard))
-            if batch is None and state[shard].get("intent"):
+            if batch and _results_are_gone(client, batch):
+                batch = None
+            elif batch is None and state[shard].get("intent"):
                 batch = _seen_later(client, shard, sleep)
             batch = batch or _create(client, shard, state, sleep)
             state.save(shard, batch_id=batch.id)
@@ -113,14 +115,27 @@ def _seen_later(
     return None
 
 
+def _results_are_gone(client: openai.OpenAI, batch: Batch) -> bool:
+    """Whether the batch is done and its result file was deleted, as happens after 30 days."""
+    file_id = batch.output_file_id or batch.error_file_id
+    if batch.status not in FINAL or file_id is None:
+        return False
+    try:
+        client.files.retrieve(file_id)
+    except openai.NotFoundError:
+        return True
+    return False
+
+
 def _batches_by_content(client: openai.OpenAI) -> dict[tuple[str, str], Batch]:
-    """The account's batches by the sha256 and the round in their metadata.
+    """The account's batches by the sha256 and the round in their metadata, the newest of each.
 
     A batch that failed its validation ran nothing and cost nothing, so it does not count.
     """
+    batches = sorted(client.batches.list(limit=100), key=lambda batch: batch.created_at)
     return {
         (batch.metadata.get("sha256", ""), batch.metadata.get("round", "")): batch
-        for batch in client.batches.list(limit=100)
+        for batch in batches
         if batch.metadata and batch.status != "failed"
     }
 

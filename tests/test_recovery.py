@@ -118,6 +118,17 @@ def test_a_result_file_deleted_at_the_server_is_an_error_that_names_it(client, s
         helpers.collect(client, job)
 
 
+def test_a_batch_whose_results_were_deleted_is_asked_anew_once_its_folder_is_gone(client, shards):
+    job = run(client, shards)
+    client.files.delete(client.batches.retrieve(job.batch_ids[0]).output_file_id)
+    (job.folder / "job.json").unlink()
+    again = run(client, shards)
+    assert again.batch_ids != job.batch_ids
+    (job.folder / "job.json").unlink()
+    assert run(client, shards) == again
+    assert helpers.collect(client, again)["outcome"].tolist() == ["ok"] * 4
+
+
 def test_a_poll_header_that_is_not_a_number_is_ignored(client, wire, shards):
     job = helpers.submit(client, shards)
 
