@@ -21,11 +21,13 @@ def submit(
     """The job with one batch per shard: those that exist are picked up, the others created.
 
     A batch is looked for in ``job.json``, then at the server by the sha256 in its metadata, before
-    it is created: running this line again, in this kernel or another, even at the same time, never
-    pays twice. After an earlier call that may have created a batch unseen, the server is asked
-    several times, because its list may lag. Raises `JobError` for a model that is unknown or shut
-    down and for a batch file that was changed, before anything is uploaded, and when a create call
-    was refused or its answer lost.
+    it is created: running this line again, in this kernel or another, even at the same time, does
+    not pay twice. After an earlier call that may have created a batch unseen, the server is asked
+    several times, because its list may lag; one that lags longer than the pauses in `_LOOKS` is the
+    one way left to a second batch.
+
+    Raises `JobError` for a model that is unknown or shut down and for a batch file that was
+    changed, before anything is uploaded, and when a create call was refused or its answer lost.
     """
     if not shards:
         return Job([], [])
