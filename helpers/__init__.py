@@ -3,6 +3,7 @@
 Each module is one step of that road or a side room of it; each opens with what it is for.
 """
 
+from helpers.account import cancel, clean_up, list_batches
 from helpers.batchfile import Shard, check, write
 from helpers.client import ModeError, connect
 from helpers.costs import BudgetError, actual, estimate, price
@@ -13,20 +14,22 @@ from helpers.images import (
     image_tokens,
     size_table,
 )
-from helpers.jobs import Job, JobError, wait
-from helpers.outcomes import Outcome, collect, merge, outcome_of, retry
+from helpers.jobs import Job, JobError
+from helpers.outcomes import Outcome, outcome_of
 from helpers.paths import DATA, JOBS
 from helpers.pictures import PictureError
 from helpers.requests import Row, RowError, answer_format, rows, with_ids
 from helpers.road import run
 from helpers.rules import BatchFileError
 from helpers.submission import check_model, submit
+from helpers.table import collect, merge, retry
 from helpers.views import Gallery, Progress
+from helpers.waiting import wait
 
 __all__ = [
     "DATA", "JOBS", "BatchFileError", "BudgetError", "Gallery", "Job", "JobError", "ModeError",
     "Outcome", "PictureError", "Progress", "Row", "RowError", "Shard", "actual", "answer_format",
-    "check", "check_model", "collect", "connect", "contact_sheet", "estimate", "image_part",
-    "image_parts", "image_tokens", "merge", "outcome_of", "price", "retry", "rows", "run",
+    "cancel", "check", "check_model", "clean_up", "collect", "connect", "contact_sheet", "estimate", "image_part",
+    "image_parts", "image_tokens", "list_batches", "merge", "outcome_of", "price", "retry", "rows", "run",
     "size_table", "submit", "wait", "with_ids", "write",
 ]  # fmt: skip

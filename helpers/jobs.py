@@ -1,4 +1,4 @@
-"""A job, all batches of one table: waited for, and its results brought to disk.
+"""A job, all batches of one table: how they stand, and their results brought to disk.
 
 Its folder holds the batch files, ``job.json`` with what is known of every batch, and later the
 result files, so the same code run again goes on where it stopped.
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import openai
 from openai.types import Batch
 
@@ -19,9 +20,8 @@ from helpers.state import State
 # The statuses of a batch that will not change any more: openai/types/batch.py and the Batch guide.
 FINAL = {"completed", "failed", "expired", "cancelled"}
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0
-_PATIENCE = 10
-_GO_ON = "The batches go on. Run this again to wait for them."
+# Pauses in seconds before a download that broke off is begun again.
+_PAUSES = (1, 5, 20)
 
 
 class JobError(RuntimeError):
@@ -30,7 +30,10 @@ class JobError(RuntimeError):
 
 @dataclass(frozen=True)
 class Job:
-    """The shards of one table and the id of the batch of each, in the same order."""
+    """The shards of one table and the id of the batch of each, in the same order.
+
+    `wait` puts a new id in the place of a batch that found no room in the queue.
+    """
 
     shards: list[Shard]
     batch_ids: list[str]
@@ -38,43 +41,6 @@ class Job:
     @property
     def folder(self) -> Path:
         return self.shards[0].path.parent
-
-
-def wait(
-    client: openai.OpenAI,
-    job: Job,
-    show: Callable[[list[Batch]], None] | None = None,
-    sleep: Callable[[float], None] = time.sleep,
-) -> list[Batch]:
-    """The batches of the job, one per shard, when all have reached a status in `FINAL`.
-
-    ``show`` is called with the batches after every look at the server. The pause between two
-    looks grows from 5 to 60 seconds, or is what the server asks for. Interrupting is safe: the
-    batches go on, and the same line waits for them again. Looks that fail are repeated; after
-    `_PATIENCE` of them in a row a `JobError` says so.
-    """
-    pause, failures = _FIRST_PAUSE, 0
-    try:
-        while True:
-            try:
-                batches, asked = refresh(client, job)
-            except (openai.APIConnectionError, openai.InternalServerError) as error:
-                failures += 1
-                if failures == _PATIENCE:
-                    raise JobError(
-                        f"No answer from {client.base_url} ({error}). {_GO_ON}"
-                    ) from error
-                asked = None
-            else:
-                failures = 0
-                if show:
-                    show(batches)
-                if all(batch.status in FINAL for batch in batches):
-                    return batches
-            sleep(pause if asked is None else asked)
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_GO_ON) from None
 
 
 def refresh(client: openai.OpenAI, job: Job) -> tuple[list[Batch], float | None]:
@@ -99,12 +65,33 @@ def refresh(client: openai.OpenAI, job: Job) -> tuple[list[Batch], float | None]
     return batches, max(asked, default=None)
 
 
-def download(client: openai.OpenAI, job: Job) -> list[tuple[Shard, Batch, list[Path]]]:
+def found_no_room(batch: Batch) -> bool:
+    """Whether the batch was refused only because the queue of enqueued tokens was full.
+
+    That shows after the creation, as a batch that failed with ``token_limit_exceeded``
+    (https://github.com/openai/openai-python/issues/2084). It ran nothing and cost nothing.
+    """
+    errors = (batch.errors.data if batch.errors else None) or []
+    return batch.status == "failed" and any(e.code == "token_limit_exceeded" for e in errors)
+
+
+def waits_for_room(shard: Shard, batch: Batch) -> bool:
+    """Whether the batch found no room and may be created again.
+
+    Once a retry was written its rows belong to the next round.
+    """
+    return found_no_room(batch) and not any(shard.path.parent.glob("round-*"))
+
+
+def download(
+    client: openai.OpenAI, job: Job, sleep: Callable[[float], None] = time.sleep
+) -> list[tuple[Shard, Batch, list[Path]]]:
     """For every shard its batch and the result files of the batch, on disk.
 
     A batch has an output file, an error file, both, or (not finished, or refused) none. Files
-    stream to a temporary name first; one that is there already is not fetched again. The API
-    deletes output files 30 days after the batch (Batch guide); these copies stay.
+    stream to a temporary name first and count only in full length; one that is there already is
+    not fetched again. The API deletes output files 30 days after the batch (Batch guide); these
+    copies stay. Raises `JobError` when a file is gone, or breaks off again and again.
     """
     results = []
     for shard, batch in zip(job.shards, refresh(client, job)[0], strict=True):
@@ -114,19 +101,36 @@ def download(client: openai.OpenAI, job: Job) -> list[tuple[Shard, Batch, list[P
                 continue
             paths.append(job.folder / f"{batch.id}-{kind}.jsonl")
             if not paths[-1].exists():
-                _fetch(client, file_id, paths[-1])
+                _fetch(client, file_id, paths[-1], sleep)
         results.append((shard, batch, paths))
     return results
 
 
-def _fetch(client: openai.OpenAI, file_id: str, path: Path) -> None:
+def _fetch(client: openai.OpenAI, file_id: str, path: Path, sleep: Callable[[float], None]) -> None:
     temporary = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        with client.files.with_streaming_response.content(file_id) as response:
-            response.stream_to_file(temporary)
-    except openai.NotFoundError:
-        raise JobError(
-            f"{path.name} is gone from the server ({file_id}): results are deleted 30 days after "
-            "the batch. To ask these rows again, move the job's folder away and run all cells."
-        ) from None
-    temporary.replace(path)
+    for pause in (*_PAUSES, None):
+        try:
+            size = client.files.retrieve(file_id).bytes or 0
+            with client.files.with_streaming_response.content(file_id) as response:
+                response.stream_to_file(temporary)
+        except openai.NotFoundError:
+            raise JobError(
+                f"{path.name} is gone from the server ({file_id}): results are deleted 30 days "
+                "after the batch. To ask these rows again, move the job's folder away and run all "
+                "cells."
+            ) from None
+        except (httpx2.TransportError, openai.APIConnectionError) as error:
+            broken = str(error)
+        else:
+            arrived = temporary.stat().st_size
+            if arrived >= size:
+                temporary.replace(path)
+                return
+            broken = f"{arrived:,} of {size:,} bytes arrived"
+        if pause is None:
+            temporary.unlink(missing_ok=True)
+            raise JobError(
+                f"{path.name} could not be fetched ({broken}). Nothing is lost: it stays at the "
+                "server for 30 days. Run the same line again."
+            )
+        sleep(pause)

@@ -11,10 +11,11 @@ from pydantic import BaseModel
 
 from helpers.batchfile import Shard, read, write
 from helpers.costs import estimate
-from helpers.jobs import Job, JobError, wait
-from helpers.outcomes import collect, merge, retry
+from helpers.jobs import Job, JobError
 from helpers.state import State
 from helpers.submission import submit
+from helpers.table import collect, merge, retry
+from helpers.waiting import wait
 
 
 def run(
@@ -38,9 +39,7 @@ def run(
     estimate(shards, *_try(client, shards, try_first), budget=budget)
     job = _finished(client, shards, show)
     outcomes = collect(client, job, answer)
-    for _ in range(1, rounds):
-        if not (again := retry(job, outcomes)):
-            break
+    while again := retry(job, outcomes, rounds):
         second = collect(client, _finished(client, again, show), answer)
         outcomes = merge(outcomes, second)
     return outcomes

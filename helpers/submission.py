@@ -1,18 +1,30 @@
 """batch file -> batch: created once, whatever happens to the connection or the kernel."""
 
 import datetime
+import functools
 import time
 from collections.abc import Callable
 
 import openai
 from openai.types import Batch
 
+from helpers.account import (
+    all_batches,
+    find,
+    has_file,
+    label,
+    results_are_gone,
+    seen_later,
+    upload_name,
+)
 from helpers.batchfile import Shard, sha256_of
-from helpers.jobs import FINAL, Job, JobError
+from helpers.jobs import Job, JobError, waits_for_room
 from helpers.state import State, locked
 
-# Pauses in seconds before looking again for a batch whose creation was not answered.
-_LOOKS = (0, 5, 10)
+# The account's limit, in the Batch guide: https://developers.openai.com/api/docs/guides/batch
+_BATCHES_PER_HOUR = 2_000
+_HOUR = 3_600
+_TIMES_TO_WAIT = 5
 
 
 def submit(
@@ -23,8 +35,9 @@ def submit(
     A batch is looked for in ``job.json``, then at the server by the sha256 in its metadata, before
     it is created: running this line again, in this kernel or another, even at the same time, does
     not pay twice. After an earlier call that may have created a batch unseen, the server is asked
-    several times, because its list may lag; one that lags longer than the pauses in `_LOOKS` is the
-    one way left to a second batch.
+    several times, because its list may lag; one that lags longer than the pauses in
+    `helpers.account` is the one way left to a second batch. A batch that only found no room in the
+    queue is created again. No more are created than the account may in an hour.
 
     Raises `JobError` for a model that is unknown or shut down and for a batch file that was
     changed, before anything is uploaded, and when a create call was refused or its answer lost.
@@ -34,18 +47,22 @@ def submit(
     folder = shards[0].path.parent
     with locked(folder / "job.lock"):
         state = State(folder, str(client.base_url))
-        todo = [shard for shard in shards if "batch_id" not in state[shard]]
+        todo = [shard for shard in shards if not _has_a_batch(shard, state[shard])]
         if todo:
             check_model(client, todo[0].model)
-            existing = _batches_by_content(client)
+            existing = all_batches(client)
+            created = [batch.created_at for batch in existing]
         for shard in todo:
-            batch = existing.get(_key(shard))
-            if batch and _results_are_gone(client, batch):
+            batch = find(existing, shard)
+            if batch and results_are_gone(client, batch):
                 batch = None
             elif batch is None and state[shard].get("intent"):
-                batch = _seen_later(client, shard, sleep)
-            batch = batch or _create(client, shard, state, sleep)
-            state.save(shard, batch_id=batch.id)
+                batch = seen_later(client, shard, sleep)
+            if batch is None:
+                _keep_to_the_hourly_limit(created, sleep)
+                batch = _create(client, shard, state, sleep)
+                created.append(batch.created_at)
+            state.save(shard, batch_id=batch.id, intent=None)
     return Job(shards, [state[shard]["batch_id"] for shard in shards])
 
 
@@ -68,23 +85,29 @@ def check_model(client: openai.OpenAI, model: str, today: datetime.date | None =
         )
 
 
+def _has_a_batch(shard: Shard, known: dict) -> bool:
+    if "batch_id" not in known:
+        return False
+    batch = known.get("batch", {})
+    if batch.get("id") != known["batch_id"]:
+        return True
+    return not waits_for_room(shard, Batch.model_validate(batch))
+
+
+def _keep_to_the_hourly_limit(created: list[int], sleep: Callable[[float], None]) -> None:
+    if len(created) >= _BATCHES_PER_HOUR:
+        room_at = sorted(created)[-_BATCHES_PER_HOUR] + _HOUR
+        sleep(max(0, room_at - time.time()))
+
+
 def _create(
     client: openai.OpenAI, shard: Shard, state: State, sleep: Callable[[float], None]
 ) -> Batch:
-    name = f"{shard.path.parent.name}-{shard.path.name}"
-    if not shard.path.exists() or sha256_of(shard.path) != shard.sha256:
-        raise JobError(f"{shard.path} was changed or deleted after it was written. Write it again.")
-    with shard.path.open("rb") as content:
-        uploaded = client.files.create(file=(name, content), purpose="batch")
+    name = upload_name(shard)
+    file_id = _uploaded(client, shard, state)
     state.save(shard, intent="create")
     try:
-        # The SDK repeats a POST whose answer was lost, without an idempotency key: a second batch.
-        return client.with_options(max_retries=0).batches.create(
-            input_file_id=uploaded.id,
-            endpoint=shard.endpoint,
-            completion_window="24h",
-            metadata=dict(zip(("sha256", "round"), _key(shard), strict=True)),
-        )
+        return _post(client, shard, file_id, sleep)
     except (openai.APIStatusError, openai.APIConnectionError) as error:
         status = getattr(error, "status_code", 0)
         if 400 <= status < 500 and status != 408:
@@ -93,7 +116,7 @@ def _create(
                 f"The API refused to create the batch for {name}: {error}. The batches created "
                 "before it go on. Mend the cause, then run the same line again."
             ) from error
-        found = _seen_later(client, shard, sleep)
+        found = seen_later(client, shard, sleep)
         if found is None:
             raise JobError(
                 f"No answer came to the creation of the batch for {name} ({error}). "
@@ -102,45 +125,37 @@ def _create(
         return found
 
 
-def _seen_later(
-    client: openai.OpenAI, shard: Shard, sleep: Callable[[float], None]
-) -> Batch | None:
-    """The batch that an unanswered call may have created, if the server comes to list it."""
-    for pause in _LOOKS:
-        sleep(pause)
+def _uploaded(client: openai.OpenAI, shard: Shard, state: State) -> str:
+    """The id of the shard's file at the server, uploaded now if it is not there."""
+    if not shard.path.exists() or sha256_of(shard.path) != shard.sha256:
+        raise JobError(f"{shard.path} was changed or deleted after it was written. Write it again.")
+    file_id = state[shard].get("file_id")
+    if file_id is None or not has_file(client, file_id):
+        with shard.path.open("rb") as content:
+            upload = client.files.create(file=(upload_name(shard), content), purpose="batch")
+        file_id = upload.id
+        state.save(shard, file_id=file_id)
+    return file_id
+
+
+def _post(
+    client: openai.OpenAI, shard: Shard, file_id: str, sleep: Callable[[float], None]
+) -> Batch:
+    # The SDK repeats a POST whose answer was lost, without an idempotency key: a second batch.
+    post = functools.partial(
+        client.with_options(max_retries=0).batches.create,
+        input_file_id=file_id,
+        endpoint=shard.endpoint,
+        completion_window="24h",
+        metadata=label(shard),
+    )
+    for _ in range(_TIMES_TO_WAIT):
         try:
-            found = _batches_by_content(client).get(_key(shard))
-        except openai.APIError:
-            continue
-        if found:
-            return found
-    return None
-
-
-def _results_are_gone(client: openai.OpenAI, batch: Batch) -> bool:
-    """Whether the batch is done and its result file was deleted, as happens after 30 days."""
-    file_id = batch.output_file_id or batch.error_file_id
-    if batch.status not in FINAL or file_id is None:
-        return False
-    try:
-        client.files.retrieve(file_id)
-    except openai.NotFoundError:
-        return True
-    return False
-
-
-def _batches_by_content(client: openai.OpenAI) -> dict[tuple[str, str], Batch]:
-    """The account's batches by the sha256 and the round in their metadata, the newest of each.
-
-    A batch that failed its validation ran nothing and cost nothing, so it does not count.
-    """
-    batches = sorted(client.batches.list(limit=100), key=lambda batch: batch.created_at)
-    return {
-        (batch.metadata.get("sha256", ""), batch.metadata.get("round", "")): batch
-        for batch in batches
-        if batch.metadata and batch.status != "failed"
-    }
-
-
-def _key(shard: Shard) -> tuple[str, str]:
-    return shard.sha256, str(shard.round)
+            return post()
+        except openai.RateLimitError as error:
+            # A call that came too early made no batch, so this one may be repeated.
+            pause = error.response.headers.get("retry-after", "")
+            if not pause.isdecimal():
+                raise
+            sleep(int(pause))
+    return post()

@@ -18,7 +18,7 @@ from IPython import get_ipython
 from IPython.display import display
 from openai.types import Batch
 
-from helpers.jobs import FINAL
+from helpers.jobs import FINAL, found_no_room
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _STEPS = (
@@ -55,7 +55,8 @@ class Progress:
         if self._bar is None:
             self._bar = _bar()
         self._bar.max, self._bar.value = max(total, 1), done
-        self._bar.description = f"{done}/{total}"
+        refused = sum(map(found_no_room, batches))
+        self._bar.description = f"{done}/{total}" + (f", {refused} wait for room" * bool(refused))
         if all(batch.status in FINAL for batch in batches):
             self._bar.close()
 
@@ -152,8 +153,10 @@ def _widget_of(gallery: Gallery) -> dict[str, Any]:
 
 
 def _lines(batches: list[Batch]) -> Iterator[str]:
-    """What is to be said of the batches by now; stops at the first that is still running."""
+    """What is to be said of the batches by now; stops at the first that is still to run."""
     for batch in batches:
+        if found_no_room(batch):
+            return
         yield f"{batch.id}: validating"
         for step in _STEPS:
             if getattr(batch, f"{step}_at"):

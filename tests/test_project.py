@@ -15,7 +15,10 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 README = (ROOT / "README.md").read_text("utf-8")
 REQUIRED = re.findall(r"(?m)^([a-z][\w-]*)~=", (ROOT / "requirements.txt").read_text("utf-8"))
-ROAD = ["rules", "requests", "batchfile", "state", "jobs", "submission", "outcomes"]
+ROAD = [
+    "rules", "requests", "batchfile", "state", "jobs", "account", "submission", "waiting",
+    "outcomes", "table",
+]  # fmt: skip
 SIDE_ROOMS = {"costs", "client", "images", "views"}
 
 

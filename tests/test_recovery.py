@@ -140,7 +140,7 @@ def test_a_poll_header_that_is_not_a_number_is_ignored(client, wire, shards):
     wire.disturb = odd
     pauses = []
     helpers.wait(client, job, sleep=pauses.append)
-    assert pauses[0] == 5
+    assert 5 <= pauses[0] <= 5 * 1.25
 
 
 class Clash(BaseModel):

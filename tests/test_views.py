@@ -49,9 +49,14 @@ def test_the_lines_of_one_batch_stay_together(client, tmp_path, said):
 
 
 def test_a_refused_batch_says_why(tmp_path, said):
-    client = replay_client(tmp_path / "replay.sqlite", queue_tokens=1)
-    watch(client, helpers.write(recorded()[:2], tmp_path / "films"), said)
-    assert said[-1].split(": ", 1)[1].startswith("failed, Enqueued token limit reached")
+    client = replay_client(tmp_path / "replay.sqlite")
+    shards = helpers.write(recorded()[:2], tmp_path / "films")
+    upload = client.files.create(file=("a.jsonl", b'{"custom_id": "a"}'), purpose="batch")
+    batch = client.batches.create(
+        input_file_id=upload.id, endpoint="/v1/chat/completions", completion_window="24h"
+    )
+    helpers.wait(client, helpers.Job(shards, [batch.id]), show=helpers.Progress(said.append))
+    assert said[-1].split(": ", 1)[1] == "failed, Missing required parameter: 'method'."
 
 
 def test_an_expired_batch_says_what_it_finished(tmp_path, said):
