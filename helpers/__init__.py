@@ -20,9 +20,10 @@ from helpers.paths import DATA, JOBS
 from helpers.pictures import PictureError
 from helpers.requests import Row, RowError, answer_format, rows, with_ids
 from helpers.road import run
+from helpers.rounds import merge, retry
 from helpers.rules import BatchFileError
 from helpers.submission import check_model, submit
-from helpers.table import collect, merge, retry
+from helpers.table import collect
 from helpers.views import Gallery, Progress
 from helpers.waiting import wait
 

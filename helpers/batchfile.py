@@ -96,6 +96,17 @@ def write(
         ]  # fmt: skip
 
 
+def shards_in(folder: Path, round: int = 1) -> list[Shard]:
+    """The batch files that `write` left in a folder."""
+    shards = []
+    for path in sorted(folder.glob("requests-*.jsonl")):
+        count = sum(1 for _ in read(path))
+        first, size = next(read(path)), path.stat().st_size
+        model, endpoint = first["body"]["model"], first["url"]
+        shards.append(Shard(path, count, size, sha256_of(path), model, endpoint, round))
+    return shards
+
+
 def read(path: Path) -> Iterator[dict]:
     """The requests of a batch file, one at a time."""
     with path.open("rb") as lines:

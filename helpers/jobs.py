@@ -32,11 +32,12 @@ class JobError(RuntimeError):
 class Job:
     """The shards of one table and the id of the batch of each, in the same order.
 
-    `wait` puts a new id in the place of a batch that found no room in the queue.
+    ``server`` is the base URL of the client that submitted them, where it is known. `wait` puts a new id in the place of a batch that found no room in the queue.
     """
 
     shards: list[Shard]
     batch_ids: list[str]
+    server: str = ""
 
     @property
     def folder(self) -> Path:
@@ -50,8 +51,8 @@ def refresh(client: openai.OpenAI, job: Job) -> tuple[list[Batch], float | None]
     ``openai-poll-after-ms``, which the SDK's own polling helpers honour (openai/resources/videos.py).
     """
     batches, asked = [], []
+    state = State(str(client.base_url))
     for shard, batch_id in zip(job.shards, job.batch_ids, strict=True):
-        state = State(job.folder, str(client.base_url))
         known = state[shard].get("batch", {})
         if known.get("id") == batch_id:
             batches.append(Batch.model_validate(known))
@@ -75,12 +76,13 @@ def found_no_room(batch: Batch) -> bool:
     return batch.status == "failed" and any(e.code == "token_limit_exceeded" for e in errors)
 
 
-def waits_for_room(shard: Shard, batch: Batch) -> bool:
+def waits_for_room(shard: Shard, batch: Batch, server: str) -> bool:
     """Whether the batch found no room and may be created again.
 
-    Once a retry was written its rows belong to the next round.
+    Once a retry was submitted its rows belong to the next round.
     """
-    return found_no_room(batch) and not any(shard.path.parent.glob("round-*"))
+    rounds = shard.path.parent.glob("round-*")
+    return found_no_room(batch) and not any(map(State(server).begun, rounds))
 
 
 def download(
@@ -99,7 +101,7 @@ def download(
         for kind, file_id in (("errors", batch.error_file_id), ("output", batch.output_file_id)):
             if file_id is None:
                 continue
-            paths.append(job.folder / f"{batch.id}-{kind}.jsonl")
+            paths.append(shard.path.parent / f"{batch.id}-{kind}.jsonl")
             if not paths[-1].exists():
                 _fetch(client, file_id, paths[-1], sleep)
         results.append((shard, batch, paths))

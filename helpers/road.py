@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from helpers.batchfile import Shard, read, write
 from helpers.costs import estimate
 from helpers.jobs import Job, JobError
+from helpers.rounds import merge, retry
 from helpers.state import State
 from helpers.submission import submit
-from helpers.table import collect, merge, retry
+from helpers.table import collect
 from helpers.waiting import wait
 
 
@@ -61,7 +62,7 @@ def _try(
             "endpoints take the steps one by one: write, submit, wait, collect."
         )
     tried = list(islice(read(shards[0].path), count))
-    state = State(shards[0].path.parent, str(client.base_url))
+    state = State(str(client.base_url))
     kept = state[shards[0]].get("tried", {})
     for request in tried:
         if request["custom_id"] not in kept:

@@ -23,32 +23,38 @@ def locked(path: Path, patience: float = 600) -> Iterator[None]:
 
 
 class State:
-    """The facts about each shard, in ``job.json`` beside the batch files, by the shard's sha256.
+    """The facts about each shard, in ``job.json`` beside the batch file, by the shard's sha256.
 
     Each server has its own: what the replay answered is never taken for what the live API did.
-    ``intent`` is there before a batch is created, ``batch_id`` after it, ``batch`` (the API's whole
-    object) when its status is final. Every change replaces the whole file, so that a crash leaves
-    the old one or the new one, and begins with what other kernels have written meanwhile.
+    ``intent`` is there while a batch is being created, ``batch_id`` after it, ``batch`` (the API's
+    whole object) when its status is final. Every change replaces the whole file, so that a crash
+    leaves the old one or the new one, and begins with what other kernels have written meanwhile.
     """
 
-    def __init__(self, folder: Path, server: str):
-        self.path = folder / "job.json"
+    def __init__(self, server: str):
         self.server = server
 
     def __getitem__(self, shard: Shard) -> dict:
-        return self._read().get(self.server, {}).get(shard.sha256, {})
+        return _read(shard.path.parent).get(self.server, {}).get(shard.sha256, {})
+
+    def begun(self, folder: Path) -> bool:
+        """Whether anything was sent from this folder."""
+        return self.server in _read(folder)
 
     def save(self, shard: Shard, **facts: object) -> None:
-        with locked(self.path.with_name("state.lock")):
-            servers = self._read()
+        folder = shard.path.parent
+        with locked(folder / "state.lock"):
+            servers = _read(folder)
             known = servers.setdefault(self.server, {}).setdefault(shard.sha256, {})
             known.update({"file": shard.path.name, **facts})
-            temporary = self.path.with_suffix(".tmp")
+            temporary = folder / "job.tmp"
             with temporary.open("w", encoding="utf-8") as file:
                 json.dump(servers, file, indent=1)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(self.path)
+            temporary.replace(folder / "job.json")
 
-    def _read(self) -> dict:
-        return json.loads(self.path.read_text("utf-8")) if self.path.exists() else {}
+
+def _read(folder: Path) -> dict:
+    path = folder / "job.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}

@@ -4,6 +4,7 @@ import datetime
 import functools
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import openai
 from openai.types import Batch
@@ -44,10 +45,11 @@ def submit(
     """
     if not shards:
         return Job([], [])
-    folder = shards[0].path.parent
-    with locked(folder / "job.lock"):
-        state = State(folder, str(client.base_url))
-        todo = [shard for shard in shards if not _has_a_batch(shard, state[shard])]
+    state = State(str(client.base_url))
+    with ExitStack() as locks:
+        for folder in sorted({shard.path.parent for shard in shards}):
+            locks.enter_context(locked(folder / "job.lock"))
+        todo = [shard for shard in shards if not _has_a_batch(shard, state)]
         if todo:
             check_model(client, todo[0].model)
             existing = all_batches(client)
@@ -63,7 +65,7 @@ def submit(
                 batch = _create(client, shard, state, sleep)
                 created.append(batch.created_at)
             state.save(shard, batch_id=batch.id, intent=None)
-    return Job(shards, [state[shard]["batch_id"] for shard in shards])
+    return Job(shards, [state[shard]["batch_id"] for shard in shards], state.server)
 
 
 def check_model(client: openai.OpenAI, model: str, today: datetime.date | None = None) -> None:
@@ -85,13 +87,14 @@ def check_model(client: openai.OpenAI, model: str, today: datetime.date | None =
         )
 
 
-def _has_a_batch(shard: Shard, known: dict) -> bool:
+def _has_a_batch(shard: Shard, state: State) -> bool:
+    known = state[shard]
     if "batch_id" not in known:
         return False
     batch = known.get("batch", {})
     if batch.get("id") != known["batch_id"]:
         return True
-    return not waits_for_room(shard, Batch.model_validate(batch))
+    return not waits_for_room(shard, Batch.model_validate(batch), state.server)
 
 
 def _keep_to_the_hourly_limit(created: list[int], sleep: Callable[[float], None]) -> None:

@@ -1,4 +1,4 @@
-"""outcome -> table: what came of every request, in the order of the reader's rows; retry."""
+"""outcome -> table: what came of every request, in the order of the reader's rows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from helpers import batchfile
 from helpers.jobs import FINAL, Job, download
 from helpers.outcomes import TOKENS, Outcome, outcome_of
-from helpers.rules import MAX_REQUESTS
 
 _STATE_OF = {
     "completed": "was completed without this line",
@@ -43,49 +42,6 @@ def collect(client: openai.OpenAI, job: Job, answer: type[BaseModel] | None = No
                     found[line["custom_id"]] = outcome_of(line, answer)
         outcomes |= {id: outcome._replace(round=shard.round) for id, outcome in found.items()}
     return _table(outcomes, answer)
-
-
-def merge(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """The outcomes of a job with those of its retry put in place; tokens of both tries add up."""
-    merged = pd.concat([first[~first.index.isin(second.index)], second]).loc[first.index]
-    merged.index = first.index
-    earlier = first.loc[second.index, TOKENS].reindex(first.index, fill_value=0)
-    return merged.assign(**{column: merged[column] + earlier[column] for column in TOKENS})
-
-
-def retry(
-    job: Job,
-    outcomes: pd.DataFrame,
-    rounds: int = 5,
-    max_completion_tokens: int | None = None,
-    max_requests: int = MAX_REQUESTS,
-) -> list[batchfile.Shard]:
-    """The batch files of the requests that can succeed on another try; an empty list if none can.
-
-    They lie in a folder of their own inside the job's, ready for `submit` like those of `write`.
-    The same outcomes make the same files, so that they are not paid for twice; outcomes merged
-    with those of a retry that failed again make the files of the next round, up to ``rounds``.
-
-    With ``max_completion_tokens`` the answers that were cut off are asked again as well, with that
-    as their cap. ``max_requests`` is that of `write`.
-    """
-    wanted = outcomes["retry"]
-    if max_completion_tokens:
-        wanted = wanted | (outcomes["code"] == "truncated")
-    again = outcomes[wanted & (outcomes["round"] < rounds)]
-    if again.empty:
-        return []
-    cut_off = (again["code"] == "truncated").to_dict()
-    longer = {"max_completion_tokens": max_completion_tokens}
-    requests = (
-        request | {"body": request["body"] | longer} if cut_off[custom_id] else request
-        for shard in job.shards
-        for request in batchfile.read(shard.path)
-        if (custom_id := request["custom_id"]) in cut_off
-    )
-    number = int(again["round"].max()) + 1
-    folder = job.folder / f"round-{number}"
-    return batchfile.write(requests, folder, max_requests=max_requests, round=number)
 
 
 def _lines(path: Path) -> Iterator[dict]:

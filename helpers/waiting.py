@@ -45,7 +45,7 @@ def wait(
                 refused = [
                     place
                     for place, (shard, batch) in enumerate(zip(job.shards, batches, strict=True))
-                    if waits_for_room(shard, batch)
+                    if waits_for_room(shard, batch, str(client.base_url))
                 ]
                 if all(batch.status in FINAL for batch in batches) and not refused:
                     return batches

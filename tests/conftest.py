@@ -1,5 +1,7 @@
 """Fixtures: a replay of its own for every test, the wire to it, and a small table."""
 
+import re
+
 import openai
 import pandas as pd
 import pytest
@@ -21,3 +23,12 @@ def client(wire) -> openai.OpenAI:
 @pytest.fixture
 def table() -> pd.DataFrame:
     return pd.DataFrame({"id": ["a", "b", "c"], "text": ["one", "two", "three"]})
+
+
+def pytest_sessionfinish(session):
+    """Says how many examples the property tests tried: a number that fell would hide a gap."""
+    texts = [getattr(item, "hypothesis_statistics", "") for item in session.items]
+    tried = [sum(map(int, re.findall(r"(\d+) passing", text))) for text in texts if text]
+    if tried:
+        terminal = session.config.pluginmanager.getplugin("terminalreporter")
+        terminal.write_line(f"\n{len(tried)} properties held in {sum(tried):,} examples")

@@ -242,7 +242,7 @@ def test_the_intent_is_on_disk_before_the_batch_is_created(client, wire, shards)
     seen = []
 
     def look(exchange):
-        seen.append(State(shards[0].path.parent, SERVER)[shards[0]])
+        seen.append(State(SERVER)[shards[0]])
         return exchange()
 
     wire.disturb = on(CREATE, look)
@@ -422,20 +422,18 @@ def test_a_finished_job_needs_no_server(client, films, tmp_path):
 
 
 def test_what_is_known_of_a_shard_outlives_the_process(shards):
-    folder = shards[0].path.parent
-    State(folder, SERVER).save(shards[0], intent="create")
-    State(folder, SERVER).save(shards[0], batch_id="batch_1")
+    State(SERVER).save(shards[0], intent="create")
+    State(SERVER).save(shards[0], batch_id="batch_1")
     known = {"file": "requests-001.jsonl", "intent": "create", "batch_id": "batch_1"}
-    assert State(folder, SERVER)[shards[0]] == known
+    assert State(SERVER)[shards[0]] == known
 
 
 def test_nothing_is_known_of_a_shard_before_it_is_submitted(shards):
-    assert State(shards[0].path.parent, SERVER)[shards[0]] == {}
+    assert State(SERVER)[shards[0]] == {}
 
 
 def test_a_save_that_fails_leaves_the_old_job_json(shards):
-    folder = shards[0].path.parent
-    State(folder, SERVER).save(shards[0], batch_id="batch_1")
+    State(SERVER).save(shards[0], batch_id="batch_1")
     with pytest.raises(TypeError):
-        State(folder, SERVER).save(shards[0], batch=object())
-    assert State(folder, SERVER)[shards[0]]["batch_id"] == "batch_1"
+        State(SERVER).save(shards[0], batch=object())
+    assert State(SERVER)[shards[0]]["batch_id"] == "batch_1"

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 import helpers
+from helpers import rounds
 from helpers.client import replay_client
 from helpers.replay import create_app
 from support import recorded, request, run
@@ -452,10 +453,60 @@ def test_a_retry_is_round_2_in_a_folder_inside_that_of_the_job(client, tmp_path)
 def test_rows_of_several_shards_are_retried_together(tmp_path):
     answers = {i: [(500, error("Oops."))] for i in ("a", "c")} | {"b": [(200, completion())]}
     client = answering(tmp_path, answers)
-    job = run(client, helpers.write(requests("a", "b", "c"), tmp_path / "job", max_requests=1))
+    job = run(client, helpers.write(requests("a", "b", "c"), tmp_path / "job", max_requests=2))
     [shard] = helpers.retry(job, helpers.collect(client, job))
     retried = [json.loads(text) for text in shard.path.read_text("utf-8").splitlines()]
     assert ids_of(retried) == ["a", "c"]
+
+
+def test_a_row_that_was_retried_early_is_not_sent_again_with_those_that_fail_later(tmp_path):
+    fails_once, good = [(500, error("Oops.")), (200, completion())], [(200, completion())]
+    answers = {"a": fails_once, "b": good, "c": fails_once, "d": good}
+    client = answering(tmp_path, answers)
+    shards = helpers.write(requests(*answers), tmp_path / "job", max_requests=2)
+    job = helpers.submit(client, shards)
+    run(client, shards[:1])
+    helpers.submit(client, helpers.retry(job, helpers.collect(client, job)))
+    first = helpers.collect(client, run(client, shards))
+    again = helpers.retry(job, first)
+    assert [ids_of(helpers.batchfile.read(shard.path)) for shard in again] == [["a"], ["c"]]
+    merged = helpers.merge(first, helpers.collect(client, run(client, again)))
+    assert merged["outcome"].tolist() == ["ok"] * 4
+    assert len(list(client.batches.list())) == 4
+
+
+def test_a_round_of_another_server_is_not_part_of_this_one(tmp_path):
+    client = answering(tmp_path, {"a": [(500, error("Oops.")), (200, completion())]})
+    job = run(client, helpers.write(requests("a"), tmp_path / "job"))
+    outcomes = helpers.collect(client, job)
+    [shard] = helpers.retry(job, outcomes)
+    run(client, [shard])
+    elsewhere = helpers.Job(job.shards, job.batch_ids, "http://elsewhere.invalid/v1/")
+    assert rounds._submitted(job, 2) == [shard]
+    assert rounds._submitted(elsewhere, 2) == []
+
+
+def test_answers_that_were_cut_off_are_asked_again_with_a_larger_cap_on_request(tmp_path):
+    cut_off = {i: [(200, completion("hal", "length"))] for i in ("a", "b")}
+    client = answering(tmp_path, cut_off | {"c": [(500, error("Oops."))]})
+    job = run(client, helpers.write(requests("a", "b", "c"), tmp_path / "job"))
+    outcomes = helpers.collect(client, job)
+    [shard] = helpers.retry(job, outcomes)
+    assert ids_of(helpers.batchfile.read(shard.path)) == ["c"]
+    [shard] = helpers.retry(job, outcomes, max_completion_tokens=900)
+    asked = {r["custom_id"]: r["body"] for r in helpers.batchfile.read(shard.path)}
+    caps = {custom_id: body.get("max_completion_tokens") for custom_id, body in asked.items()}
+    assert caps == {"a": 900, "b": 900, "c": None}
+
+
+def test_no_row_goes_into_more_rounds_than_asked_for(tmp_path):
+    client = answering(tmp_path, {"a": [(500, error("Oops."))]})
+    job = run(client, helpers.write(requests("a"), tmp_path / "job"))
+    outcomes, sent = helpers.collect(client, job), 1
+    while again := helpers.retry(job, outcomes, rounds=3):
+        sent += 1
+        outcomes = helpers.merge(outcomes, helpers.collect(client, run(client, again)))
+    assert (sent, outcomes["round"].tolist(), outcomes["retry"].tolist()) == (3, [3], [True])
 
 
 def test_a_retry_of_a_retry_is_round_3(tmp_path):

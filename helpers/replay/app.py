@@ -8,18 +8,19 @@ limits follow the SDK (openai/resources/{files,batches,models}.py) and the Batch
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx2
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from helpers.paths import DATA
+from helpers.replay.faults import Faults
 from helpers.replay.life import Life
 from helpers.replay.models import known_models
 from helpers.replay.recordings import Recordings
 from helpers.replay.store import Store
-from helpers.replay.validation import THIRTY_DAYS, check_upload, lifetime
+from helpers.replay.validation import THIRTY_DAYS, check_batch, check_upload, lifetime
 from helpers.replay.wire import ApiError, json_body, json_response, page
-from helpers.rules import ENDPOINTS
 
 _ROUTES = Map([
     Rule("/v1/chat/completions", endpoint="chat", methods=["POST"]),
@@ -34,6 +35,7 @@ _ROUTES = Map([
     Rule("/v1/batches/<id>/cancel", endpoint="cancel_batch", methods=["POST"]),
     Rule("/v1/models", endpoint="models", methods=["GET"]),
     Rule("/v1/models/<id>", endpoint="model", methods=["GET"]),
+    Rule("/v1/replay", endpoint="script", methods=["PUT"]),
 ])  # fmt: skip
 
 _POLL_AFTER_MS = "20"
@@ -50,8 +52,8 @@ def create_app(
     recordings: Path = DATA / "recordings",
 ) -> Callable:
     """The WSGI app. ``state`` is its SQLite file; the two numbers are described in `Life`."""
-    store, models = Store(state), known_models()
-    life = Life(store, Recordings(recordings), set(models), queue_tokens, expire_after)
+    store, models, faults = Store(state), known_models(), Faults()
+    life = Life(store, Recordings(recordings), set(models), faults, queue_tokens, expire_after)
     api = Api(store, life, models)
 
     @Request.application
@@ -59,8 +61,13 @@ def create_app(
         try:
             if not request.headers.get("Authorization", "").startswith("Bearer "):
                 raise ApiError(401, "You didn't provide an API key.")
-            endpoint, values = _ROUTES.bind_to_environ(request.environ).match()
-            return getattr(api, endpoint)(request, **values)
+            routes = _ROUTES.bind_to_environ(request.environ)
+            rule, values = routes.match(return_rule=True)
+            at = f"{request.method} {rule.rule}"
+            method = getattr(api, rule.endpoint)
+            return faults.call(at, request.environ, lambda: method(request, **values))
+        except httpx2.TransportError:
+            raise
         except ApiError as error:
             return json_response({"error": error.error}, error.status)
         except HTTPException as error:
@@ -116,24 +123,7 @@ class Api:
 
     def create_batch(self, request: Request) -> Response:
         asked = json_body(request)
-        if asked.get("endpoint") not in ENDPOINTS:
-            raise ApiError(400, "Unsupported endpoint.", "invalid_value", "endpoint")
-        if asked.get("completion_window") != "24h":
-            raise ApiError(400, "Must be '24h'.", "invalid_value", "completion_window")
-        if not isinstance(asked.get("input_file_id"), str):
-            raise ApiError(
-                400, "Missing required parameter: 'input_file_id'.", None, "input_file_id"
-            )
-        metadata = asked.get("metadata") or {}
-        if not isinstance(metadata, dict):
-            raise ApiError(400, "Not an object.", "invalid_type", "metadata")
-        for key, value in metadata.items():
-            if not isinstance(value, str):
-                raise ApiError(400, "Not a string.", "invalid_type", f"metadata.{key}")
-            if len(key) > 64 or len(value) > 512 or len(metadata) > 16:
-                raise ApiError(400, "At most 16 pairs of 64 and 512 characters.", None, "metadata")
-        expires = asked.get("output_expires_after") or {}
-        keep = lifetime(expires.get("seconds"), "output_expires_after") or THIRTY_DAYS
+        keep = check_batch(asked)
         batch = {
             **dict.fromkeys(_LATER_FIELDS),
             "object": "batch",
@@ -172,6 +162,14 @@ class Api:
         if found is None:
             raise ApiError(404, f"The model '{id}' does not exist.", "model_not_found", "model")
         return json_response(found)
+
+    def script(self, request: Request) -> Response:
+        """Takes the script of `helpers.replay.faults`; what it does not name ends."""
+        asked = json_body(request)
+        self.life.faults.plan(asked.get("faults", []))
+        self.life.queue_tokens = asked.get("queue_tokens")
+        self.life.expire_after = asked.get("expire_after")
+        return json_response(asked)
 
     def _get(self, table: str, id: str) -> dict:
         found = self.store.get(table, id)

@@ -8,8 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import orjson
-
+from helpers.replay.faults import Faults
 from helpers.replay.lines import requests_of, result_line, usage_of
 from helpers.replay.recordings import Recordings, key_of
 from helpers.replay.store import Store
@@ -27,13 +26,14 @@ _EXPIRED = {
 class Life:
     """Moves batches on. ``queue_tokens`` and ``expire_after`` bring about what seldom happens.
 
-    ``models`` are those that exist; ``queue_tokens`` is the limit of enqueued prompt tokens;
+    ``models`` are those that exist; ``faults`` what is to go wrong; ``queue_tokens`` is the limit of enqueued prompt tokens;
     ``expire_after`` the number of lines that a batch finishes before its 24 hours are over.
     """
 
     store: Store
     recordings: Recordings
     models: set[str]
+    faults: Faults
     queue_tokens: int | None = None
     expire_after: int | None = None
 
@@ -77,7 +77,7 @@ class Life:
             requests = requests_of(content)
             batch["model"] = requests[0]["body"]["model"]
             errors = list(self._queue_errors(batch, requests))
-        if errors:
+        if errors := errors or self.faults.validation_errors():
             batch["errors"] = {"object": "list", "data": errors}
             self._enter(batch, "failed")
         else:
@@ -116,10 +116,10 @@ class Life:
             bad += [result_line(batch, request, None, unfinished) for request in order[done:]]
         batch["request_counts"], batch["usage"] = counts, usage_of(good)
         self._enter(batch, status)
-        for field, found in (("output_file_id", good), ("error_file_id", bad)):
-            if found:
+        contents = self.faults.results(good, bad)
+        for field, content in zip(("output_file_id", "error_file_id"), contents, strict=True):
+            if content:
                 name = f"{batch['id']}_{field.split('_')[0]}.jsonl"
-                content = b"".join(orjson.dumps(line) + b"\n" for line in found)
                 keep = self.store.keeps_results(batch["id"])
                 batch[field] = self.store.add_file(name, "batch_output", content, keep)["id"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import orjson
 
 from helpers.replay.wire import ApiError
-from helpers.rules import MAX_BYTES, MAX_REQUESTS
+from helpers.rules import ENDPOINTS, MAX_BYTES, MAX_REQUESTS
 
 THIRTY_DAYS = 30 * 86_400
 _PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
@@ -30,6 +30,26 @@ def check_upload(name: str, purpose: str, content: bytes) -> None:
         orjson.loads(content.split(b"\n", 1)[0])
     except ValueError:
         raise ApiError(400, "Invalid file format") from None
+
+
+def check_batch(asked: dict) -> int:
+    """The life of the batch's result files in seconds; a 400 for a batch the API does not create."""
+    if asked.get("endpoint") not in ENDPOINTS:
+        raise ApiError(400, "Unsupported endpoint.", "invalid_value", "endpoint")
+    if asked.get("completion_window") != "24h":
+        raise ApiError(400, "Must be '24h'.", "invalid_value", "completion_window")
+    if not isinstance(asked.get("input_file_id"), str):
+        raise ApiError(400, "Missing required parameter: 'input_file_id'.", None, "input_file_id")
+    metadata = asked.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise ApiError(400, "Not an object.", "invalid_type", "metadata")
+    for key, value in metadata.items():
+        if not isinstance(value, str):
+            raise ApiError(400, "Not a string.", "invalid_type", f"metadata.{key}")
+        if len(key) > 64 or len(value) > 512 or len(metadata) > 16:
+            raise ApiError(400, "At most 16 pairs of 64 and 512 characters.", None, "metadata")
+    expires = asked.get("output_expires_after") or {}
+    return lifetime(expires.get("seconds"), "output_expires_after") or THIRTY_DAYS
 
 
 def validation_errors(content: bytes, endpoint: str, models: set[str]) -> Iterator[dict]:
