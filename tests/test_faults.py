@@ -46,7 +46,9 @@ def script(client):
     def tell(*faults, **options):
         client.put("/replay", body={"faults": [*faults], **options}, cast_to=object)
 
-    return tell
+    yield tell
+    planned = client.get("/replay", cast_to=object)["faults"]
+    assert all(fault["happened"] for fault in planned), "a fault that was planned never happened"
 
 
 @pytest.fixture

@@ -44,6 +44,14 @@ def test_the_readme_quotes_the_notebooks_own_estimate(path):
     assert f"about {float(line.split()[3]):.3f} US dollars" in row
 
 
+def test_all_that_can_go_wrong_is_a_test():
+    table = README.split("| what can go wrong |")[1].split("\n\n")[0]
+    promised = [row.rsplit("`", 2)[1] for row in table.splitlines()[2:]]
+    written = "".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    assert len(promised) == len(set(promised)) > 10
+    assert not [name for name in promised if f"def {name}(" not in written]
+
+
 def test_links_in_the_readme_lead_somewhere():
     links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
     assert links

@@ -35,7 +35,8 @@ _ROUTES = Map([
     Rule("/v1/batches/<id>/cancel", endpoint="cancel_batch", methods=["POST"]),
     Rule("/v1/models", endpoint="models", methods=["GET"]),
     Rule("/v1/models/<id>", endpoint="model", methods=["GET"]),
-    Rule("/v1/replay", endpoint="script", methods=["PUT"]),
+    Rule("/v1/replay", endpoint="script", methods=["GET"]),
+    Rule("/v1/replay", endpoint="new_script", methods=["PUT"]),
 ])  # fmt: skip
 
 _POLL_AFTER_MS = "20"
@@ -164,12 +165,17 @@ class Api:
         return json_response(found)
 
     def script(self, request: Request) -> Response:
+        life = self.life
+        options = {"queue_tokens": life.queue_tokens, "expire_after": life.expire_after}
+        return json_response({"faults": life.faults.planned, **options})
+
+    def new_script(self, request: Request) -> Response:
         """Takes the script of `helpers.replay.faults`; what it does not name ends."""
         asked = json_body(request)
         self.life.faults.plan(asked.get("faults", []))
         self.life.queue_tokens = asked.get("queue_tokens")
         self.life.expire_after = asked.get("expire_after")
-        return json_response(asked)
+        return self.script(request)
 
     def _get(self, table: str, id: str) -> dict:
         found = self.store.get(table, id)

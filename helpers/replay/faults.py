@@ -4,6 +4,7 @@ A test or a reader puts a script to ``/v1/replay``, a route that no live server 
 
     {"faults": [{"at": "POST /v1/batches", "fault": "lost", "times": 1}], "queue_tokens": 900}
 
+``GET`` of the same route gives the script back, with how often each fault has ``happened``.
 ``at`` is a route as in the table of routes, ``results`` for the result files of the next batch that
 ends, or ``validation`` for the next that is validated. Every fault happens ``times`` times, after it
 was passed over ``after`` times.
@@ -37,7 +38,7 @@ class Faults:
             if fault.get("fault") not in known:
                 message = f"No such fault: {fault}. There are: {', '.join(known)}."
                 raise ApiError(400, message, None, "faults")
-        self.planned = [{"times": 1, "after": 0, **fault} for fault in faults]
+        self.planned = [{"times": 1, "after": 0, "happened": 0, **fault} for fault in faults]
 
     def take(self, at: str) -> dict | None:
         """The fault that is due at this place, if there is one."""
@@ -49,6 +50,7 @@ class Faults:
                     fault["after"] -= 1
                 else:
                     fault["times"] -= 1
+                    fault["happened"] += 1
                     return fault
         return None
 
