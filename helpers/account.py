@@ -24,16 +24,16 @@ def upload_name(shard: Shard) -> str:
     return f"{shard.path.parent.name}-{shard.path.name}"
 
 
-def find(batches: list[Batch], shard: Shard) -> Batch | None:
+def find(batches: list[Batch], shard: Shard, or_failed: bool = False) -> Batch | None:
     """The newest of the account's batches for this content and round.
 
-    A batch that failed its validation ran nothing and cost nothing, so it does not count.
+    A batch that failed its validation ran nothing and cost nothing, so it counts only on request.
     """
     mark = (shard.sha256, str(shard.round))
     found = [
         batch
         for batch in batches
-        if batch.status != "failed"
+        if (or_failed or batch.status != "failed")
         and mark == tuple((batch.metadata or {}).get(key) for key in ("sha256", "round"))
     ]
     return max(found, key=lambda batch: batch.created_at, default=None)

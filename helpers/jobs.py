@@ -77,12 +77,13 @@ def found_no_room(batch: Batch) -> bool:
 
 
 def waits_for_room(shard: Shard, batch: Batch, server: str) -> bool:
-    """Whether the batch found no room and may be created again.
+    """Whether the batch found no room and may be created again."""
+    return found_no_room(batch) and not was_retried(shard, server)
 
-    Once a retry was submitted its rows belong to the next round.
-    """
-    rounds = shard.path.parent.glob("round-*")
-    return found_no_room(batch) and not any(map(State(server).begun, rounds))
+
+def was_retried(shard: Shard, server: str) -> bool:
+    """Whether a retry was submitted: what the batch left over belongs to the next round."""
+    return any(map(State(server).begun, shard.path.parent.glob("round-*")))
 
 
 def download(

@@ -19,7 +19,7 @@ from helpers.account import (
     upload_name,
 )
 from helpers.batchfile import Shard, sha256_of
-from helpers.jobs import Job, JobError, waits_for_room
+from helpers.jobs import Job, JobError, waits_for_room, was_retried
 from helpers.state import State, locked
 
 # The account's limit, in the Batch guide: https://developers.openai.com/api/docs/guides/batch
@@ -55,7 +55,7 @@ def submit(
             existing = all_batches(client)
             created = [batch.created_at for batch in existing]
         for shard in todo:
-            batch = find(existing, shard)
+            batch = find(existing, shard, or_failed=was_retried(shard, state.server))
             if batch and results_are_gone(client, batch):
                 batch = None
             elif batch is None and state[shard].get("intent"):

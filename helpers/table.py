@@ -1,6 +1,7 @@
 """outcome -> table: what came of every request, in the order of the reader's rows."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openai
@@ -21,7 +22,12 @@ _STATE_OF = {
 }
 
 
-def collect(client: openai.OpenAI, job: Job, answer: type[BaseModel] | None = None) -> pd.DataFrame:
+def collect(
+    client: openai.OpenAI,
+    job: Job,
+    answer: type[BaseModel] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> pd.DataFrame:
     """One line per request of the job, in the order of the requests, indexed by custom_id.
 
     Columns: outcome (ok, failed, missing), code, reason, retry, then the fields of the answer
@@ -31,7 +37,7 @@ def collect(client: openai.OpenAI, job: Job, answer: type[BaseModel] | None = No
     (Batch guide). Nothing raises for a line that failed: its reason stands in the table.
     """
     outcomes: dict[str, Outcome] = {}
-    for shard, batch, paths in download(client, job):
+    for shard, batch, paths in download(client, job, sleep):
         ids = [request["custom_id"] for request in batchfile.read(shard.path)]
         reason = f"The batch {_STATE_OF.get(batch.status, 'is ' + batch.status)}."
         missing = Outcome("missing", "no_line", reason, retry=batch.status in FINAL)

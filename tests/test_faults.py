@@ -219,6 +219,8 @@ def test_a_batch_larger_than_the_queue_says_so_and_its_rows_can_go_in_smaller_fi
     # All cells once more: the rows belong to the second round now, the first is not created again.
     script()
     finished(client, shards)
+    (shards[0].path.parent / "job.json").unlink()
+    finished(client, shards)
     assert len(live_batches(client)) == len(GOOD)
 
 
