@@ -204,6 +204,15 @@ def test_a_job_that_waits_for_room_goes_on_in_another_kernel(client, script, add
         assert everything_came(other, shards)
 
 
+def test_a_job_waits_for_room_that_batches_of_others_take(client, script, tmp_path):
+    script(queue_tokens=1_500)
+    others = helpers.submit(client, helpers.write(recorded(*GOOD[:4]), tmp_path / "others"))
+    assert client.batches.retrieve(others.batch_ids[0]).status == "in_progress"
+    shards = helpers.write(recorded(*GOOD), tmp_path / "films", max_requests=4)
+    outcomes = helpers.collect(client, finished(client, shards))
+    assert outcomes["outcome"].tolist() == ["ok"] * len(GOOD)
+
+
 def test_a_batch_larger_than_the_queue_says_so_and_its_rows_can_go_in_smaller_files(
     client, script, shards
 ):

@@ -97,6 +97,9 @@ class Life:
                 "in_progress batches have been completed."
             )
             yield batch_error("token_limit_exceeded", message, None, None)
+            # Time passes for the others, even if nobody looks at them.
+            for other in waiting:
+                self.step(other)
 
     def _count(self, batch: dict, done: int) -> None:
         """Counts what came of the first ``done`` lines."""

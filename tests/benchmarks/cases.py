@@ -1,0 +1,300 @@
+"""One measured piece of work per function; run as ``python cases.py NAME FOLDER`` by `run.py`.
+
+``ours_`` goes through the public helpers with all their checks. ``loop_`` is the loop that the
+well-known notebooks teach, ``stdlib_`` streams with the standard library alone, ``limit_`` does
+nothing but the bare work with the fastest libraries and checks nothing.
+"""
+
+import base64
+import io
+import json
+import pickle
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+from inputs import request_for
+from PIL import Image
+
+SIDE = 512
+
+
+# rows to a batch file
+
+
+def ours_build(folder: Path) -> Callable[[], object]:
+    import helpers
+
+    table = read_table(folder)
+
+    def work():
+        rows = helpers.rows(helpers.with_ids(table))
+        return helpers.write((request_for(row) for row in rows), folder / "ours")
+
+    return work
+
+
+def loop_build(folder: Path) -> Callable[[], object]:
+    table = read_table(folder)
+
+    def work():
+        tasks = []
+        for _, row in table.iterrows():
+            tasks.append(request_for(row))
+        with (folder / "loop.jsonl").open("w") as file:
+            for task in tasks:
+                file.write(json.dumps(task) + "\n")
+
+    return work
+
+
+def stdlib_build(folder: Path) -> Callable[[], object]:
+    table = read_table(folder)
+
+    def work():
+        columns = [table[name] for name in table.columns]
+        with (folder / "stdlib.jsonl").open("w") as file:
+            for values in zip(*columns, strict=True):
+                row = dict(zip(table.columns, values, strict=True))
+                file.write(json.dumps(request_for(row)) + "\n")
+
+    return work
+
+
+def limit_build(folder: Path) -> Callable[[], object]:
+    """A dict per row and orjson."""
+    import orjson
+
+    table = read_table(folder)
+
+    def work():
+        columns = [table[name] for name in table.columns]
+        with (folder / "limit.jsonl").open("wb") as file:
+            for values in zip(*columns, strict=True):
+                row = dict(zip(table.columns, values, strict=True))
+                file.write(orjson.dumps(request_for(row), option=orjson.OPT_APPEND_NEWLINE))
+
+    return work
+
+
+def template_build(folder: Path) -> Callable[[], object]:
+    """All that never changes encoded once, and orjson for the rest."""
+    import orjson
+
+    table = read_table(folder)
+
+    def work():
+        marks = {"id": "\x01", "title": "\x02", "overview": "\x03"}
+        line = orjson.dumps(request_for(marks)).decode()
+        a, rest = line.split('"\\u0001"')
+        b, c = rest.split('"\\u0002: \\u0003"')
+        a, b, c = a.encode(), b.encode(), c.encode() + b"\n"
+        with (folder / "template.jsonl").open("wb") as file:
+            for i, t, o in zip(table["id"], table["title"], table["overview"], strict=True):
+                file.write(b"".join([a, orjson.dumps(i), b, orjson.dumps(f"{t}: {o}"), c]))
+
+    return work
+
+
+# result lines to a table
+
+
+def ours_read(folder: Path) -> Callable[[], object]:
+    import helpers
+
+    job, client = finished_job(folder)
+    return lambda: helpers.collect(client, job)
+
+
+def loop_read(folder: Path) -> Callable[[], object]:
+    table = read_table(folder)
+
+    def work():
+        results, answers = [], {}
+        for path in sorted(folder.glob("*-output.jsonl")):
+            with path.open() as file:
+                for line in file:
+                    results.append(json.loads(line.strip()))
+        for result in results:
+            index = int(result["custom_id"].split("-")[-1])
+            answer = result["response"]["body"]["choices"][0]["message"]["content"]
+            answers[table.iloc[index]["id"]] = answer
+        return table.assign(answer=table["id"].map(answers))
+
+    return work
+
+
+def stdlib_read(folder: Path) -> Callable[[], object]:
+    table = read_table(folder)
+
+    def work():
+        answers = {}
+        for path in result_files(folder):
+            with path.open() as file:
+                for line in file:
+                    result = json.loads(line)
+                    response = result["response"]
+                    if response["status_code"] == 200:
+                        content = response["body"]["choices"][0]["message"]["content"]
+                        answers[result["custom_id"]] = content
+        return table.assign(answer=table["id"].map(answers))
+
+    return work
+
+
+def limit_read(folder: Path) -> Callable[[], object]:
+    """Typed decoding of the fields that are needed."""
+    import msgspec
+
+    table = read_table(folder)
+
+    class Message(msgspec.Struct):
+        content: str | None = None
+
+    class Choice(msgspec.Struct):
+        message: Message
+
+    class Body(msgspec.Struct):
+        choices: list[Choice] = []
+
+    class Response(msgspec.Struct):
+        status_code: int
+        body: Body
+
+    class Line(msgspec.Struct):
+        custom_id: str
+        response: Response
+
+    def work():
+        decode, answers = msgspec.json.Decoder(Line).decode, {}
+        for path in result_files(folder):
+            with path.open("rb") as file:
+                for text in file:
+                    line = decode(text)
+                    if line.response.status_code == 200:
+                        answers[line.custom_id] = line.response.body.choices[0].message.content
+        return table.assign(answer=table["id"].map(answers))
+
+    return work
+
+
+# photographs to data URLs
+
+
+def ours_images(folder: Path) -> Callable[[], object]:
+    import helpers
+
+    return lambda: helpers.image_parts(photographs(folder), long_side=SIDE)
+
+
+def loop_images(folder: Path) -> Callable[[], object]:
+    def work():
+        urls = []
+        for path in photographs(folder):
+            image = Image.open(path)
+            image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+            urls.append(_url(_jpeg(image)))
+        return urls
+
+    return work
+
+
+def limit_images(folder: Path) -> Callable[[], object]:
+    import simplejpeg
+
+    def one(path):
+        content = path.read_bytes()
+        pixels = simplejpeg.decode_jpeg(content, min_width=SIDE, min_height=SIDE, min_factor=1)
+        image = Image.fromarray(pixels)
+        image.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
+        return _url(_jpeg(image))
+
+    def work():
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(one, photographs(folder)))
+
+    return work
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _url(content: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(content).decode()
+
+
+# what the cases share
+
+
+def read_table(folder: Path) -> pd.DataFrame:
+    return pickle.loads((folder / "table.pickle").read_bytes())
+
+
+def result_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*-*.jsonl"))
+
+
+def photographs(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.jpg"))
+
+
+def finished_job(folder: Path):
+    """A job of the table whose batches have ended and whose result files are on disk."""
+    import openai
+
+    import helpers
+    from helpers.state import State
+
+    client = openai.OpenAI(api_key="none", base_url="http://nowhere.invalid/v1", max_retries=0)
+    rows = helpers.rows(read_table(folder))
+    shards = helpers.write((request_for(row) for row in rows), folder / "job")
+    for number, shard in enumerate(shards, start=1):
+        batch = {
+            "id": f"batch_{number:03}",
+            "object": "batch",
+            "endpoint": shard.endpoint,
+            "input_file_id": "file-1",
+            "completion_window": "24h",
+            "created_at": 1,
+            "status": "completed",
+            "output_file_id": "file-2",
+            "error_file_id": "file-3",
+        }
+        for kind in ("output", "errors"):
+            path = shard.path.parent / f"{batch['id']}-{kind}.jsonl"
+            if not path.exists():
+                path.symlink_to(folder / f"{number:03}-{kind}.jsonl")
+        State(str(client.base_url)).save(shard, batch_id=batch["id"], batch=batch)
+    ids = [f"batch_{number:03}" for number in range(1, len(shards) + 1)]
+    return helpers.Job(shards, ids, str(client.base_url)), client
+
+
+def resident(field: str) -> float:
+    """A line of /proc/self/status in MB: VmRSS is the memory now, VmHWM its peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith(field))
+    return int(line.split()[1]) / 1024
+
+
+def measure(work: Callable[[], object]) -> dict:
+    """Seconds, how much memory grew at its peak, and the size of a table that came out, in MB."""
+    before = resident("VmRSS")
+    # 5 sets the peak back to what is used now: proc(5), clear_refs.
+    Path("/proc/self/clear_refs").write_text("5")
+    begun = time.perf_counter()
+    result = work()
+    seconds = time.perf_counter() - begun
+    grown = resident("VmHWM") - before
+    table = result.memory_usage(deep=True).sum() / 2**20 if hasattr(result, "memory_usage") else 0
+    return {"seconds": seconds, "grown": grown, "table": float(table)}
+
+
+if __name__ == "__main__":
+    name, folder = sys.argv[1], Path(sys.argv[2])
+    print(json.dumps(measure(globals()[name](folder))))

@@ -1,0 +1,114 @@
+"""The same made-up input for every case: a table, result lines in another order, photographs."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+WORDS = (
+    "a quiet town loses its only train and learns who was leaving while an old clockmaker keeps "
+    "writing letters to the sea until somebody answers in the voice of a child nobody remembers"
+).split()
+SYSTEM = " ".join(random.Random(0).choices(WORDS, k=165))[:900]
+ERRORS = 0.01
+
+
+def make_table(rows: int) -> pd.DataFrame:
+    """Ids, titles, and overviews of about 300 characters."""
+    chance = random.Random(1)
+    overviews = [" ".join(chance.choices(WORDS, k=57)) for _ in range(min(rows, 5_000))]
+    return pd.DataFrame({
+        "id": [f"film-{number}" for number in range(rows)],
+        "title": [f"Film {number}" for number in range(rows)],
+        "overview": [overviews[number % len(overviews)] for number in range(rows)],
+    })  # fmt: skip
+
+
+def request_for(row) -> dict:
+    """What a reader writes: one request of one row."""
+    return {
+        "custom_id": row["id"],
+        "method": "POST",
+        "url": "/v1/chat/completions",
+        "body": {
+            "model": "gpt-6-luna",
+            "temperature": 0,
+            "reasoning_effort": "none",
+            "max_completion_tokens": 100,
+            "messages": [
+                {"role": "system", "content": SYSTEM},
+                {"role": "user", "content": f"{row['title']}: {row['overview']}"},
+            ],
+        },
+    }
+
+
+def write_results(rows: int, folder: Path, per_file: int) -> None:
+    """An output and an error file for every ``per_file`` rows, each in another order than the table."""
+    chance = random.Random(2)
+    for start in range(0, rows, per_file):
+        numbers = list(range(start, min(start + per_file, rows)))
+        chance.shuffle(numbers)
+        name = f"{start // per_file + 1:03}"
+        with (folder / f"{name}-output.jsonl").open("w") as good:
+            with (folder / f"{name}-errors.jsonl").open("w") as bad:
+                for number in numbers:
+                    failed = chance.random() < ERRORS
+                    line = _error(number) if failed else _answer(number, chance)
+                    (bad if failed else good).write(json.dumps(line) + "\n")
+
+
+def _answer(number: int, chance: random.Random) -> dict:
+    message = {
+        "role": "assistant",
+        "content": " ".join(chance.choices(WORDS, k=25)),
+        "refusal": None,
+        "annotations": [],
+    }
+    usage = {
+        "prompt_tokens": 280,
+        "completion_tokens": 30,
+        "total_tokens": 310,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+    }
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    body = {
+        "id": f"chatcmpl-{number:024}",
+        "object": "chat.completion",
+        "created": 1795392000,
+        "model": "gpt-6-luna",
+        "choices": [choice],
+        "usage": usage,
+        "service_tier": "default",
+        "system_fingerprint": None,
+    }
+    return _line(number, 200, body)
+
+
+def _error(number: int) -> dict:
+    error = {"message": "The server had an error.", "type": "server_error", "code": None}
+    return _line(number, 500, {"error": error})
+
+
+def _line(number: int, status: int, body: dict) -> dict:
+    return {
+        "id": f"batch_req_{number:024}",
+        "custom_id": f"film-{number}",
+        "response": {"status_code": status, "request_id": f"req_{number:024}", "body": body},
+        "error": None,
+    }
+
+
+def write_photographs(count: int, folder: Path) -> None:
+    """JPEGs of 1600 x 1200 pixels, soft shapes with grain, so that they compress like photographs."""
+    chance = np.random.default_rng(3)
+    for number in range(count):
+        small = chance.integers(0, 255, (12, 16, 3), dtype=np.uint8)
+        soft = Image.fromarray(small).resize((1600, 1200), Image.Resampling.BICUBIC)
+        grain = chance.normal(0, 6, (1200, 1600, 1))
+        pixels = np.clip(np.asarray(soft, dtype=np.float32) + grain, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:03}.jpg", quality=88)
