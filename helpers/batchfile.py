@@ -1,6 +1,7 @@
 """request -> batch file: checked line by line, split into shards, hashed as it is written."""
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ import orjson
 import pandas as pd
 
 from helpers.rules import MAX_BYTES, MAX_REQUESTS, Checks, Packing
+
+_BUFFER = 1_000_000
+_FIRST_ID = re.compile(rb'{"custom_id":"([A-Za-z0-9_-]+)"')
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def check(requests: Iterable[dict] | str | PathLike) -> pd.DataFrame:
         ("requests", f"{checks.count:,}", f"{MAX_REQUESTS:,} per batch file"),
         ("size", f"{checks.bytes / 1e6:,.2f} MB", f"{MAX_BYTES / 1e6:,.0f} MB per batch file"),
         ("longest request", f"{checks.longest:,} bytes", f"{MAX_BYTES:,} bytes"),
-        ("different ids", f"{len(checks.line_of_id):,}", "as many as requests"),
+        ("different ids", f"{checks.ids.count:,}", "as many as requests"),
         ("model", checks.model, "one per batch"),
         ("endpoint", checks.url, "one per batch"),
         ("batch files needed", f"{max(1, packing.files):,}", "2,000 batches per hour"),
@@ -78,7 +82,7 @@ def write(
                 if packing.begins_a_file(len(line)):
                     _close(drafts)
                     path = Path(temporary, f"requests-{packing.files:03}.jsonl")
-                    drafts.append(_Draft(path, path.open("wb")))
+                    drafts.append(_Draft(path, path.open("wb", _BUFFER)))
                 drafts[-1].append(line)
         finally:
             _close(drafts)
@@ -112,6 +116,15 @@ def read(path: Path) -> Iterator[dict]:
     with path.open("rb") as lines:
         for line in lines:
             yield orjson.loads(line)
+
+
+def ids(path: Path) -> Iterator[str]:
+    """The custom_ids of a batch file, in order."""
+    with path.open("rb") as lines:
+        for line in lines:
+            # Nearly always it comes first, and then the rest, maybe a picture, need not be read.
+            first = _FIRST_ID.match(line)
+            yield first[1].decode() if first else orjson.loads(line)["custom_id"]
 
 
 def sha256_of(path: Path) -> str:

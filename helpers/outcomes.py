@@ -52,28 +52,33 @@ def outcome_of(line: dict, answer: type[BaseModel] | None = None) -> Outcome:
 def _answered(body: dict, model: type[BaseModel] | None) -> Outcome:
     usage = _object(body.get("usage"))
     cached = _object(usage.get("prompt_tokens_details")).get("cached_tokens")
-    counts = (usage.get("prompt_tokens"), cached, usage.get("completion_tokens"))
-    tokens = dict(zip(TOKENS, map(_number, counts), strict=True))
+    written = _number(usage.get("completion_tokens"))
+    tokens = _number(usage.get("prompt_tokens")), _number(cached), written
     choices = body.get("choices")
     choice = _object(choices[0]) if isinstance(choices, list) and choices else {}
     message, finish = _object(choice.get("message")), choice.get("finish_reason")
     content = message.get("content")
     # The SDK checks these only in .parse(); a line of a batch has to be checked by hand.
     if message.get("refusal"):
-        return Outcome("failed", "refusal", str(message["refusal"]), **tokens)
+        return _useless("refusal", str(message["refusal"]), tokens)
     if finish == "length":
-        reason = f"Cut off after {tokens['completion_tokens']} tokens: raise max_completion_tokens."
-        return Outcome("failed", "truncated", reason, **tokens)
+        reason = f"Cut off after {written} tokens: raise max_completion_tokens."
+        return _useless("truncated", reason, tokens)
     if finish == "content_filter":
-        return Outcome("failed", finish, "The content filter stopped the answer.", **tokens)
+        return _useless(finish, "The content filter stopped the answer.", tokens)
     if not isinstance(content, str):
-        return Outcome("failed", "no_content", "The answer has no text.", **tokens)
+        return _useless("no_content", "The answer has no text.", tokens)
     try:
         parsed = model.model_validate_json(content) if model else content
     except ValidationError as error:
         reasons = [f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors()]
-        return Outcome("failed", "invalid_answer", "; ".join(reasons), **tokens)
-    return Outcome("ok", answer=parsed, **tokens)
+        return _useless("invalid_answer", "; ".join(reasons), tokens)
+    return Outcome("ok", "", "", False, parsed, *tokens)
+
+
+def _useless(code: str, reason: str, tokens: tuple[int, int, int]) -> Outcome:
+    """An answer that came, and is billed, but cannot be used."""
+    return Outcome("failed", code, reason, False, None, *tokens)
 
 
 def _number(value: Any) -> int:

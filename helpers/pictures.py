@@ -46,7 +46,7 @@ def embeddable(picture: Picture, long_side: int = LONG_SIDE) -> tuple[str, bytes
         raise PictureError(f"{picture!r:.80} is no picture, file name or link. Fill the cell.")
     try:
         if content is None:
-            return _encode(picture, long_side)
+            return _encode(picture.copy(), long_side)
         with Image.open(io.BytesIO(content)) as image:
             if image.width * image.height > Image.MAX_IMAGE_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
@@ -89,15 +89,16 @@ def _ends_well(format: str, content: bytes) -> bool:
 
 
 def _encode(image: Image.Image, long_side: int) -> tuple[str, bytes]:
-    image = ImageOps.exif_transpose(image)
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I") and image.convert("I").getextrema()[1] > 255:
         # 16 bits a pixel; a plain conversion would cut off instead of scaling.
         image = image.convert("I").point(lambda value: value / 256).convert("L")
     if image.has_transparency_data:
         opaque = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(opaque, image.convert("RGBA"))
-    image = image.convert("RGB")
-    image.thumbnail((long_side, long_side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    image.thumbnail((long_side, long_side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     # A bare copy of the pixels: whatever else the file carried stays behind.
     bare = Image.frombytes("RGB", image.size, image.tobytes())
     memory = io.BytesIO()

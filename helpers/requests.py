@@ -17,6 +17,9 @@ _UNSUPPORTED = {
 }  # fmt: skip
 
 
+_PIECE = 1_000
+
+
 class RowError(ValueError):
     """A row of the table cannot become a request. The message names the row and the column."""
 
@@ -95,9 +98,13 @@ def with_ids(table: pd.DataFrame) -> pd.DataFrame:
 def rows(table: pd.DataFrame) -> Iterator[Row]:
     """Every row of the table as a `Row`, one at a time, numbered from 1."""
     _check_columns(table)
+    names = list(table.columns)
     columns = [table[column] for column in table.columns]
-    for number, values in enumerate(zip(*columns, strict=True), start=1):
-        yield Row(number, dict(zip(table.columns, values, strict=True)))
+    # Lists are several times as fast as columns to go through; short ones keep the memory flat.
+    for start in range(0, len(table), _PIECE):
+        lists = [column.iloc[start : start + _PIECE].tolist() for column in columns]
+        for number, values in enumerate(zip(*lists, strict=True), start=start + 1):
+            yield Row(number, dict(zip(names, values, strict=True)))
 
 
 def answer_format(model: type[BaseModel]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from helpers.ids import SeenIds
+
 # Limits of one batch file: openai/types/batch_create_params.py in the SDK ("50,000 requests",
 # "200 MB"). Whether a MB is 10^6 or 2^20 bytes is not documented; the smaller one is safe.
 MAX_REQUESTS = 50_000
@@ -26,6 +28,7 @@ ENDPOINTS = {
 _KEYS = ("custom_id", "method", "url", "body")
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_APPEND_NEWLINE
 _SHOWN = 10
+_SAME_ID = "the same custom_id; give every request its own"
 _NULL = re.compile(rb"(?:^|[:,\[])null")
 
 
@@ -50,8 +53,9 @@ def encode(request: Any) -> bytes:
         line = orjson.dumps(request, option=_OPTIONS)
     except TypeError as error:
         raise ValueError(f"is not JSON: {_fault(request) or error}") from None
-    # orjson writes NaN as null without a word, so every null is looked at a second time.
-    if _NULL.search(line) and (fault := _fault(request)):
+    # orjson writes NaN as null without a word, so every null is looked at a second time. Looking
+    # for the plain word first is a hundred times as fast as the pattern.
+    if b"null" in line and _NULL.search(line) and (fault := _fault(request)):
         raise ValueError(f"is not JSON: {fault}")
     return line
 
@@ -117,7 +121,7 @@ class Checks:
         self.max_bytes = max_bytes
         self.count = self.bytes = self.longest = 0
         self.model = self.url = ""
-        self.line_of_id: dict[str, int] = {}
+        self.ids = SeenIds()
         self.problems: list[str] = []
 
     def add_line(self, number: int, line: bytes) -> None:
@@ -153,20 +157,23 @@ class Checks:
 
     def finish(self) -> None:
         """Raises `BatchFileError` if anything was found."""
+        for custom_id, number, place in self.ids.far_apart():
+            self.problems.append(f"line {number} ({custom_id!r}): {place} has {_SAME_ID}")
         if self.count == 0:
             self.problems.append("there are no requests; check the table that they are made from")
         if self.problems:
             raise BatchFileError(self.problems)
 
     def _problems(self, number: int, request: dict) -> Iterator[str]:
-        custom_id, method, url, body = (request.get(key) for key in _KEYS)
-        if missing := [key for key in _KEYS if request.get(key) is None]:
-            yield f"lacks {', '.join(missing)}"
+        get = request.get
+        custom_id, method, url, body = get("custom_id"), get("method"), get("url"), get("body")
+        if custom_id is None or method is None or url is None or body is None:
+            yield f"lacks {', '.join(key for key in _KEYS if get(key) is None)}"
             return
         if not isinstance(custom_id, str) or not ID_RULE.fullmatch(custom_id):
             yield f"its custom_id is not {ID_RULE_TEXT}"
-        elif (first := self.line_of_id.setdefault(custom_id, number)) != number:
-            yield f"line {first} has the same custom_id; give every request its own"
+        elif place := self.ids.add(custom_id, number):
+            yield f"{place} has {_SAME_ID}"
         if not isinstance(method, str) or method != "POST":
             yield f"its method is {method!r}; only POST exists"
         if not isinstance(url, str) or url not in ENDPOINTS:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import openai
@@ -36,30 +37,37 @@ def collect(
     Output and error file are merged by custom_id, because neither keeps the order of the input
     (Batch guide). Nothing raises for a line that failed: its reason stands in the table.
     """
-    outcomes: dict[str, Outcome] = {}
+    index: list[str] = []
+    columns: dict[str, list] = {field: [] for field in Outcome._fields}
     for shard, batch, paths in download(client, job, sleep):
-        ids = [request["custom_id"] for request in batchfile.read(shard.path)]
+        ids = list(batchfile.ids(shard.path))
+        places = dict(zip(ids, range(len(index), len(index) + len(ids)), strict=True))
+        index += ids
         reason = f"The batch {_STATE_OF.get(batch.status, 'is ' + batch.status)}."
-        missing = Outcome("missing", "no_line", reason, retry=batch.status in FINAL)
-        found = dict.fromkeys(ids, missing) | dict(_refusals(batch, ids))
-        for path in paths:
-            for line in _lines(path):
-                if line["custom_id"] in found:
-                    found[line["custom_id"]] = outcome_of(line, answer)
-        outcomes |= {id: outcome._replace(round=shard.round) for id, outcome in found.items()}
-    return _table(outcomes, answer)
+        again = batch.status in FINAL
+        missing = Outcome("missing", "no_line", reason, again, round=shard.round)
+        for field, value in zip(columns, missing, strict=True):
+            columns[field] += [value] * len(ids)
+        came = ((line["custom_id"], outcome_of(line, answer)) for line in _lines(paths))
+        for custom_id, outcome in chain(_refusals(batch, ids), came):
+            if (place := places.get(custom_id)) is not None:
+                # The last field, round, stays that of the shard.
+                for column, value in zip(columns.values(), outcome[:-1], strict=False):
+                    column[place] = value
+    return _table(index, columns, answer)
 
 
-def _lines(path: Path) -> Iterator[dict]:
-    """The lines of a result file that name a request; the rows of all others stay missing."""
-    with path.open("rb") as lines:
-        for text in lines:
-            try:
-                line = orjson.loads(text)
-            except ValueError:
-                continue
-            if isinstance(line, dict) and isinstance(line.get("custom_id"), str):
-                yield line
+def _lines(paths: list[Path]) -> Iterator[dict]:
+    """The lines of result files that name a request; the rows of all others stay missing."""
+    for path in paths:
+        with path.open("rb") as lines:
+            for text in lines:
+                try:
+                    line = orjson.loads(text)
+                except ValueError:
+                    continue
+                if isinstance(line, dict) and isinstance(line.get("custom_id"), str):
+                    yield line
 
 
 def _refusals(batch: Batch, ids: list[str]) -> Iterator[tuple[str, Outcome]]:
@@ -79,13 +87,21 @@ def _refusals(batch: Batch, ids: list[str]) -> Iterator[tuple[str, Outcome]]:
         yield custom_id, Outcome("failed", error.code or "", reason, retry=error.line is None)
 
 
-def _table(outcomes: dict[str, Outcome], model: type[BaseModel] | None) -> pd.DataFrame:
-    table = pd.DataFrame(outcomes.values(), columns=Outcome._fields, dtype=object)
-    table.index = pd.Index(list(outcomes), name="custom_id", dtype=object)
-    table = table.astype(dict.fromkeys([*TOKENS, "round"], int) | {"retry": bool})
+def _table(
+    index: list[str], columns: dict[str, list], model: type[BaseModel] | None
+) -> pd.DataFrame:
+    answers = columns.pop("answer") if model else []
+    numbers = dict.fromkeys([*TOKENS, "round"], int) | {"retry": bool}
+    # One column after the other is handed over, so that none is in memory twice for long.
+    series = {
+        field: pd.Series(columns.pop(field), dtype=numbers.get(field, object))
+        for field in list(columns)
+    }
+    table = pd.DataFrame(series, copy=False)
+    table.index = pd.Index(index, name="custom_id", dtype=object)
     if model is None:
         return table
-    answers, place = table.pop("answer"), table.columns.get_loc("retry") + 1
+    place = table.columns.get_loc("retry") + 1
     for field in reversed(model.model_fields):
         name = f"answer_{field}" if field in Outcome._fields else field
         values = [getattr(answer, field, None) for answer in answers]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import BatchFileError, RowError, check, write
+from helpers import BatchFileError, RowError, batchfile, check, write
 from helpers.batchfile import read
 from helpers.rules import encode
 from support import recorded, request
@@ -79,6 +79,15 @@ def test_a_custom_id_used_twice_is_refused_with_both_lines(problems):
     (problem,) = problems([request("a"), request("b"), request("a")])
     assert problem.startswith("line 3 ('a')")
     assert "line 1 has the same custom_id" in problem
+
+
+def test_a_custom_id_used_again_far_below_is_refused_with_its_line(problems):
+    asked = [request(f"row-{number}") for number in range(1, 60_001)]
+    asked[54_999] = request("row-7")
+    assert problems(asked) == [
+        "line 55000 ('row-7'): one of the lines 1 to 25000 has the same custom_id; give every "
+        "request its own"
+    ]
 
 
 def test_another_method_than_post_is_refused(problems):
@@ -617,3 +626,11 @@ def test_refused_requests_leave_an_earlier_job_as_it_was(tmp_path):
         write([*requests(2), request("row-1")], tmp_path / "job")
     assert files_in(tmp_path) == [shard.path]
     assert shard.path.read_bytes() == content
+
+
+def test_ids_are_read_wherever_they_stand_in_the_line(tmp_path):
+    decoy = {"body": {"custom_id": "not-this"}, "custom_id": "b"}
+    lines = [{"custom_id": "a"}, decoy, {"custom_id": "c", "body": {}}]
+    path = tmp_path / "requests.jsonl"
+    path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+    assert list(batchfile.ids(path)) == ["a", "b", "c"]

@@ -31,7 +31,7 @@ def ours_build(folder: Path) -> Callable[[], object]:
     table = read_table(folder)
 
     def work():
-        rows = helpers.rows(helpers.with_ids(table))
+        rows = helpers.rows(table)
         return helpers.write((request_for(row) for row in rows), folder / "ours")
 
     return work

@@ -8,22 +8,64 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-WORDS = (
-    "a quiet town loses its only train and learns who was leaving while an old clockmaker keeps "
-    "writing letters to the sea until somebody answers in the voice of a child nobody remembers"
-).split()
+WORDS = [
+    "a",
+    "quiet",
+    "town",
+    "loses",
+    "its",
+    "only",
+    "train",
+    "and",
+    "learns",
+    "who",
+    "was",
+    "leaving",
+    "while",
+    "an",
+    "old",
+    "clockmaker",
+    "keeps",
+    "writing",
+    "letters",
+    "to",
+    "the",
+    "sea",
+    "until",
+    "somebody",
+    "answers",
+    "in",
+    "the",
+    "voice",
+    "of",
+    "a",
+    "child",
+    "nobody",
+    "remembers",
+]
 SYSTEM = " ".join(random.Random(0).choices(WORDS, k=165))[:900]
 ERRORS = 0.01
 
 
 def make_table(rows: int) -> pd.DataFrame:
-    """Ids, titles, and overviews of about 300 characters."""
+    """Sixteen columns, as many as the table of films of the well-known notebook has."""
     chance = random.Random(1)
     overviews = [" ".join(chance.choices(WORDS, k=57)) for _ in range(min(rows, 5_000))]
+    numbers = range(rows)
     return pd.DataFrame({
-        "id": [f"film-{number}" for number in range(rows)],
-        "title": [f"Film {number}" for number in range(rows)],
-        "overview": [overviews[number % len(overviews)] for number in range(rows)],
+        "id": [f"film-{number}" for number in numbers],
+        "title": [f"Film {number}" for number in numbers],
+        "year": [1920 + number % 105 for number in numbers],
+        "certificate": ["PG" if number % 3 else None for number in numbers],
+        "runtime": [f"{70 + number % 120} min" for number in numbers],
+        "genre": ["Drama, Mystery" if number % 2 else "Comedy" for number in numbers],
+        "rating": [number % 50 / 10 + 5 for number in numbers],
+        "overview": [overviews[number % len(overviews)] for number in numbers],
+        "score": [float(number % 100) for number in numbers],
+        "director": [f"Director {number % 900}" for number in numbers],
+        **{f"star{n}": [f"Star {(number * n) % 3000}" for number in numbers] for n in range(1, 5)},
+        "votes": [number * 7 % 1_000_000 for number in numbers],
+        "gross": [f"{number * 11 % 10**9:,}" for number in numbers],
     })  # fmt: skip
 
 
@@ -53,12 +95,13 @@ def write_results(rows: int, folder: Path, per_file: int) -> None:
         numbers = list(range(start, min(start + per_file, rows)))
         chance.shuffle(numbers)
         name = f"{start // per_file + 1:03}"
-        with (folder / f"{name}-output.jsonl").open("w") as good:
-            with (folder / f"{name}-errors.jsonl").open("w") as bad:
-                for number in numbers:
-                    failed = chance.random() < ERRORS
-                    line = _error(number) if failed else _answer(number, chance)
-                    (bad if failed else good).write(json.dumps(line) + "\n")
+        lines: dict[str, list[str]] = {"output": [], "errors": []}
+        for number in numbers:
+            failed = chance.random() < ERRORS
+            line = _error(number) if failed else _answer(number, chance)
+            lines["errors" if failed else "output"].append(json.dumps(line) + "\n")
+        for kind, texts in lines.items():
+            (folder / f"{name}-{kind}.jsonl").write_text("".join(texts))
 
 
 def _answer(number: int, chance: random.Random) -> dict:

@@ -1,0 +1,133 @@
+"""Measures the local work of a batch job against other ways to do it, and prints one table.
+
+    .venv/bin/pip install msgspec simplejpeg
+    .venv/bin/python tests/benchmarks/run.py
+
+Every case runs in a process of its own, three times, in turns; medians count. Compare the ratios:
+seconds depend on the machine and on what else it does. Needs Linux (memory is read from /proc) and
+3 GB of disk for the million rows; ``--rows 50000`` leaves them out.
+"""
+
+import argparse
+import json
+import pickle
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import inputs
+
+HERE = Path(__file__).parent
+NOTEBOOKS = sorted((HERE.parents[1] / "notebooks").glob("*.ipynb"))
+PER_FILE = 50_000
+CASES = {
+    "build": ["ours", "loop", "stdlib", "limit", "template"],
+    "read": ["ours", "loop", "stdlib", "limit"],
+    "images": ["ours", "loop", "limit"],
+}
+
+
+def prepare(folder: Path, rows: int, photographs: int = 0) -> Path:
+    """A folder with the input of all cases."""
+    folder.mkdir()
+    (folder / "table.pickle").write_bytes(pickle.dumps(inputs.make_table(rows)))
+    inputs.write_results(rows, folder, PER_FILE)
+    inputs.write_photographs(photographs, folder)
+    return folder
+
+
+def measured(name: str, folder: Path) -> dict:
+    """What one case took, in a process of its own."""
+    command = [sys.executable, str(HERE / "cases.py"), name, str(folder)]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
+def medians(names: list[str], folder: Path, runs: int) -> dict[str, dict]:
+    """The median of each figure of each case; the runs take turns."""
+    found: dict[str, list[dict]] = {name: [] for name in names}
+    for _ in range(runs):
+        for name in names:
+            found[name].append(measured(name, folder))
+    return {
+        name: {key: statistics.median(run[key] for run in all_runs) for key in all_runs[0]}
+        for name, all_runs in found.items()
+    }
+
+
+def lines_of(work: str, folder: Path, runs: int, what: str) -> list[str]:
+    """The table's lines for one kind of work; times are ratios to the cookbook's own."""
+    found = medians([f"{way}_{work}" for way in CASES[work]], folder, runs)
+    ours = found[f"ours_{work}"]["seconds"]
+    return [
+        f"| {what} | {name.split('_')[0]} | {case['seconds']:.2f} | {case['seconds'] / ours:.2f} | "
+        f"{case['grown']:.0f} | {case['table']:.0f} |"
+        for name, case in found.items()
+    ]
+
+
+def million(small: Path, big: Path, runs: int) -> list[str]:
+    """Time per row and memory at a million rows, beside those at 50,000."""
+    lines = []
+    for name in ("ours_build", "ours_read"):
+        few, many = (medians([name], folder, runs)[name] for folder in (small, big))
+        per_row = many["seconds"] / 1_000_000 / (few["seconds"] / PER_FILE)
+        lines.append(
+            f"| {name.split('_')[1]}, 1,000,000 rows | ours | {many['seconds']:.2f} | "
+            f"{per_row:.2f} per row | {many['grown']:.0f} | {many['table']:.0f} |"
+        )
+    return lines
+
+
+def notebooks() -> list[str]:
+    """Both notebooks offline, and an empty one for the start of the kernel alone."""
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder, "imports.ipynb")
+        cell = {
+            "cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None,
+            "source": "import pandas, openai, helpers",
+        }  # fmt: skip
+        empty.write_text(json.dumps({
+            "cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5,
+        }))  # fmt: skip
+        for path in (empty, *NOTEBOOKS):
+            begun = time.perf_counter()
+            subprocess.run(
+                [
+                    sys.executable, "-m", "nbconvert", "--execute", "--to", "notebook",
+                    "--output-dir", folder, "--output", "done", str(path),
+                ],
+                env={"COOKBOOK_JOBS": folder, "PATH": "/usr/bin:/bin", "HOME": folder},
+                cwd=path.parent, capture_output=True, check=True,
+            )  # fmt: skip
+            what = "kernel and imports alone" if path == empty else path.stem
+            lines.append(f"| notebook | {what} | {time.perf_counter() - begun:.1f} | | | |")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    print("| work | way | seconds | time / ours | memory grown, MB | table, MB |")
+    print("|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        small = prepare(Path(folder, "small"), PER_FILE, photographs=200)
+        for work, what in (
+            ("build", "build, 50,000 rows"),
+            ("read", "read, 50,000 rows"),
+            ("images", "images, 200"),
+        ):
+            print(*lines_of(work, small, options.runs, what), sep="\n", flush=True)
+        if options.rows > PER_FILE:
+            big = prepare(Path(folder, "big"), options.rows)
+            print(*million(small, big, options.runs), sep="\n", flush=True)
+        print(*notebooks(), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
