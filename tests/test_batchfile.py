@@ -82,12 +82,10 @@ def test_a_custom_id_used_twice_is_refused_with_both_lines(problems):
 
 
 def test_a_custom_id_used_again_far_below_is_refused_with_its_line(problems):
-    asked = [request(f"row-{number}") for number in range(1, 60_001)]
-    asked[54_999] = request("row-7")
-    assert problems(asked) == [
-        "line 55000 ('row-7'): one of the lines 1 to 25000 has the same custom_id; give every "
-        "request its own"
-    ]
+    asked = [request(f"row-{number}") for number in range(1, 40_001)]
+    asked[39_999] = request("row-7")
+    (problem,) = problems(asked)
+    assert problem.startswith("line 40000 ('row-7'): one of the lines 1 to 25000 has the same c")
 
 
 def test_another_method_than_post_is_refused(problems):

@@ -2,7 +2,8 @@
 
 ``ours_`` goes through the public helpers with all their checks. ``loop_`` is the loop that the
 well-known notebooks teach, ``stdlib_`` streams with the standard library alone, ``limit_`` does
-nothing but the bare work with the fastest libraries and checks nothing.
+nothing but the bare work with the fastest libraries and checks nothing. ``floor_`` is the part of
+ours that cannot be left out.
 """
 
 import base64
@@ -99,6 +100,19 @@ def template_build(folder: Path) -> Callable[[], object]:
     return work
 
 
+def floor_build(folder: Path) -> Callable[[], object]:
+    """Only what cannot be left out: the reader's own function, called for every row."""
+    import helpers
+
+    table = read_table(folder)
+
+    def work():
+        for row in helpers.rows(table):
+            request_for(row)
+
+    return work
+
+
 # result lines to a table
 
 
@@ -177,6 +191,19 @@ def limit_read(folder: Path) -> Callable[[], object]:
                     if line.response.status_code == 200:
                         answers[line.custom_id] = line.response.body.choices[0].message.content
         return table.assign(answer=table["id"].map(answers))
+
+    return work
+
+
+def floor_read(folder: Path) -> Callable[[], object]:
+    """Only the reading of the lines."""
+    import orjson
+
+    def work():
+        for path in result_files(folder):
+            with path.open("rb") as file:
+                for text in file:
+                    orjson.loads(text)
 
     return work
 

@@ -24,8 +24,8 @@ HERE = Path(__file__).parent
 NOTEBOOKS = sorted((HERE.parents[1] / "notebooks").glob("*.ipynb"))
 PER_FILE = 50_000
 CASES = {
-    "build": ["ours", "loop", "stdlib", "limit", "template"],
-    "read": ["ours", "loop", "stdlib", "limit"],
+    "build": ["ours", "loop", "stdlib", "limit", "template", "floor"],
+    "read": ["ours", "loop", "stdlib", "limit", "floor"],
     "images": ["ours", "loop", "limit"],
 }
 
