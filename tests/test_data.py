@@ -89,8 +89,8 @@ def test_the_digests_in_the_readme_are_those_of_the_files():
     text = (DATA / "README.md").read_text("utf-8")
     digests = re.findall(r"^    ([0-9a-f]{64})  (\S+)$", text, re.MULTILINE)
     assert {name for _, name in digests} == {
-        *("movies.csv", "furniture.csv", "prices.csv"),
-        *("recordings/movies.jsonl", "recordings/furniture.jsonl"),
+        *("movies.csv", "furniture.csv", "tickets.csv", "prices.csv"),
+        *("recordings/movies.jsonl", "recordings/furniture.jsonl", "recordings/tickets.jsonl"),
     }
     for digest, name in digests:
         assert hashlib.sha256((DATA / name).read_bytes()).hexdigest() == digest, name
@@ -141,3 +141,32 @@ def test_every_caption_is_a_sample_of_one_short_sentence():
 
 def test_recordings_name_pictures_by_their_digest_and_hold_none():
     assert "base64" not in (DATA / "recordings" / "furniture.jsonl").read_text("utf-8")
+
+
+TICKETS = pd.read_csv(DATA / "tickets.csv")
+REPLIES = [
+    json.loads(line)
+    for line in (DATA / "recordings" / "tickets.jsonl").read_text("utf-8").splitlines()
+]
+
+
+def test_the_tickets_are_well_formed_and_no_two_begin_alike():
+    assert list(TICKETS.columns) == ["id", "handled_by", "subject", "message"]
+    assert len(TICKETS) == 120
+    assert helpers.with_ids(TICKETS)["id"].tolist() == TICKETS["id"].tolist()
+    assert TICKETS["handled_by"].value_counts().between(18, 22).all()
+    assert TICKETS["message"].str.split().str.len().between(15, 95).all()
+    assert TICKETS["message"].str.split().str[:3].str.join(" ").is_unique
+    for text in (TICKETS["subject"] + " " + TICKETS["message"]).tolist():
+        assert not re.search(r"@\w+\.\w|https?://|\+\d{2} ?\d", text), text
+
+
+def test_every_reply_is_a_sample_that_says_so():
+    replies = []
+    for recording in REPLIES:
+        [answer] = recording["answers"]
+        assert answer["body"]["model"] == "sample-written-for-this-cookbook"
+        line = {"custom_id": recording["custom_id"], "response": answer}
+        replies.append(json.loads(helpers.outcome_of(line).answer)["reply"])
+    assert len(set(replies)) == 120
+    assert all(10 <= len(reply.split()) <= 60 for reply in replies)

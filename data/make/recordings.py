@@ -47,6 +47,15 @@ def movie_bodies() -> dict[str, dict]:
     return {row["id"]: request_for(row)["body"] for row in helpers.rows(table)}
 
 
+def ticket_bodies() -> dict[str, dict]:
+    """Every request of the README's example."""
+    code = (ROOT / "README.md").read_text("utf-8").split("```python\n")[1].split("\nrequests =")[0]
+    exec(code, names := {})  # noqa: S102 (the README is our own)
+    request_for = names["request_for"]
+    table = helpers.with_ids(pd.read_csv(helpers.DATA / "tickets.csv"))
+    return {row["id"]: request_for(row)["body"] for row in helpers.rows(table)}
+
+
 def furniture_bodies() -> dict[str, dict]:
     """Every request of the furniture notebook: captions, the linked picture, colours."""
     names = names_of("furniture_captioning")
@@ -109,7 +118,11 @@ def refresh(recording: dict, body: dict) -> dict:
 
 
 def main() -> None:
-    for name, bodies in (("movies", movie_bodies()), ("furniture", furniture_bodies())):
+    for name, bodies in (
+        ("movies", movie_bodies()),
+        ("furniture", furniture_bodies()),
+        ("tickets", ticket_bodies()),
+    ):
         path = helpers.DATA / "recordings" / f"{name}.jsonl"
         recordings = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         fresh = [refresh(recording, bodies.pop(recording["custom_id"])) for recording in recordings]
