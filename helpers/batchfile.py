@@ -12,7 +12,8 @@ from typing import BinaryIO
 import orjson
 import pandas as pd
 
-from helpers.rules import MAX_BYTES, MAX_REQUESTS, Checks, Packing
+from helpers.packing import MAX_BYTES, MAX_INPUTS, MAX_REQUESTS, Packing, embedding_inputs
+from helpers.rules import Checks
 
 _BUFFER = 1_000_000
 _FIRST_ID = re.compile(rb'{"custom_id":"([A-Za-z0-9_-]+)"')
@@ -43,7 +44,8 @@ def check(requests: Iterable[dict] | str | PathLike) -> pd.DataFrame:
         _check_file(checks, Path(requests))
     else:
         for number, request in enumerate(requests, start=1):
-            packing.begins_a_file(len(checks.add(number, request)))
+            line = checks.add(number, request)
+            packing.begins_a_file(len(line), embedding_inputs(request))
     checks.finish()
     found = [
         ("requests", f"{checks.count:,}", f"{MAX_REQUESTS:,} per batch file"),
@@ -79,7 +81,7 @@ def write(
         try:
             for number, request in enumerate(requests, start=1):
                 line = checks.add(number, request)
-                if packing.begins_a_file(len(line)):
+                if packing.begins_a_file(len(line), embedding_inputs(request)):
                     _close(drafts)
                     path = Path(temporary, f"requests-{packing.files:03}.jsonl")
                     drafts.append(_Draft(path, path.open("wb", _BUFFER)))
@@ -141,6 +143,7 @@ def _check_file(checks: Checks, path: Path) -> None:
     for found, limit, what in (
         (checks.count, MAX_REQUESTS, "requests"),
         (checks.bytes, MAX_BYTES, "bytes"),
+        (checks.inputs, MAX_INPUTS, "embedding inputs"),
     ):
         if found > limit:
             problem = f"{path.name} has {found:,} {what}, over the limit of {limit:,}"

@@ -11,8 +11,8 @@ from typing import Literal, get_args
 import pandas as pd
 from PIL import Image, ImageOps
 
+from helpers.packing import MAX_BYTES
 from helpers.pictures import LINK, LONG_SIDE, Picture, embeddable
-from helpers.rules import MAX_BYTES
 
 Detail = Literal["auto", "low", "high"]
 

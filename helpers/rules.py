@@ -1,4 +1,4 @@
-"""The rules of a batch file: limits, what a request must have, and how it becomes a line."""
+"""The rules of a batch file: what a request must have, and how it becomes a line."""
 
 import math
 import re
@@ -9,11 +9,7 @@ import numpy as np
 import orjson
 
 from helpers.ids import SeenIds
-
-# Limits of one batch file: openai/types/batch_create_params.py in the SDK ("50,000 requests",
-# "200 MB"). Whether a MB is 10^6 or 2^20 bytes is not documented; the smaller one is safe.
-MAX_REQUESTS = 50_000
-MAX_BYTES = 200_000_000
+from helpers.packing import MAX_BYTES, embedding_inputs
 
 # The API documents "required, a string, unique in the batch" and no length. 64 plain characters
 # are what the compatible services that document a limit accept as well.
@@ -92,24 +88,6 @@ def _has_surrogate(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
-class Packing:
-    """How requests are packed into batch files, in order, each within both limits."""
-
-    def __init__(self, max_requests: int = MAX_REQUESTS, max_bytes: int = MAX_BYTES):
-        self.max_requests, self.max_bytes = max_requests, max_bytes
-        self.files = self._count = self._bytes = 0
-
-    def begins_a_file(self, size: int) -> bool:
-        """Whether a request of ``size`` bytes, the next one, goes into a new file."""
-        full = self._count >= self.max_requests or self._bytes + size > self.max_bytes
-        if begins := full or not self.files:
-            self.files += 1
-            self._count = self._bytes = 0
-        self._count += 1
-        self._bytes += size
-        return begins
-
-
 class Checks:
     """The rules of a batch file, applied to one request after the other.
 
@@ -119,7 +97,7 @@ class Checks:
 
     def __init__(self, max_bytes: int = MAX_BYTES):
         self.max_bytes = max_bytes
-        self.count = self.bytes = self.longest = 0
+        self.count = self.bytes = self.longest = self.inputs = 0
         self.model = self.url = ""
         self.ids = SeenIds()
         self.problems: list[str] = []
@@ -151,6 +129,7 @@ class Checks:
             problems.append(f"has {size}; shorten its text or shrink its pictures")
         for problem in problems:
             self.problems.append(f"line {number} ({request.get('custom_id')!r:.80}): {problem}")
+        self.inputs += embedding_inputs(request)
         self.bytes += len(line)
         self.longest = max(self.longest, len(line))
         return line
@@ -194,3 +173,5 @@ class Checks:
         messages = body.get("messages")
         if url == "/v1/chat/completions" and not (isinstance(messages, list | tuple) and messages):
             yield "has no messages"
+        if url == "/v1/embeddings" and not body.get("input"):
+            yield "has no input"

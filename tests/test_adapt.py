@@ -1,19 +1,44 @@
 """The written steps to one's own table, followed to the letter."""
 
+import json
+
 import pandas as pd
 import pytest
 
 import helpers
+from helpers.client import replay_client
+from helpers.outcomes import TOKENS
 from helpers.paths import ROOT
+from helpers.rules import encode
+from support import run
 
 README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = [part.split("```")[0] for part in README.split("```python\n")[1:]]
+CHAT = {"choices": [{"message": {"content": "mixed"}, "finish_reason": "stop"}]}
+EMBEDDING = {
+    "object": "list",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.5, -0.25]}],
+    "usage": {"prompt_tokens": 7, "total_tokens": 7},
+}
+PART = {"type": "output_text", "text": "brake, chain", "annotations": []}
+RESPONSE = {
+    "object": "response",
+    "output": [
+        {"type": "reasoning", "summary": []},
+        {"type": "message", "role": "assistant", "content": [PART]},
+    ],
+    "usage": {
+        "input_tokens": 9,
+        "input_tokens_details": {"cached_tokens": 4},
+        "output_tokens": 5,
+    },
+}
 
 
 @pytest.fixture
 def example():
     """The README's example."""
-    (block,) = (part.split("```")[0] for part in README.split("```python\n")[1:])
-    return block
+    return BLOCKS[0]
 
 
 def test_the_example_of_the_readme_runs_as_it_stands_and_answers_every_row(example):
@@ -23,6 +48,9 @@ def test_the_example_of_the_readme_runs_as_it_stands_and_answers_every_row(examp
     assert answered["outcome"].tolist() == ["ok"] * 120
     assert answered["reply"].is_unique
     assert (answered["category"] == answered["handled_by"]).mean() > 0.8
+    asked = {row["id"]: names["request_for"](row)["body"] for row in helpers.rows(names["table"])}
+    recorded = (helpers.DATA / "recordings" / "tickets.jsonl").read_text("utf-8").splitlines()
+    assert {r["custom_id"]: r["request"] for r in map(json.loads, recorded)} == asked
 
 
 def test_its_three_edits_are_enough_for_another_table(example, tmp_path):
@@ -41,3 +69,73 @@ def test_its_three_edits_are_enough_for_another_table(example, tmp_path):
         exec(example, {})  # noqa: S102 (the README is our own)
     (written,) = tmp_path.glob("mine-*/requests-001.jsonl")
     assert helpers.check(written).loc["requests", "found"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "answer", "tokens"),
+    [
+        ("sentiment", CHAT, "mixed", [0, 0, 0]),
+        ("translation", CHAT, "mixed", [0, 0, 0]),
+        ("embedding", EMBEDDING, [0.5, -0.25], [7, 0, 0]),
+        ("response", RESPONSE, "brake, chain", [9, 4, 5]),
+    ],
+)
+def test_a_recipe_goes_the_whole_road(tmp_path, name, body, answer, tokens):
+    (recipe,) = (block for block in BLOCKS if block.startswith(f"def {name}(row)"))
+    assert len(recipe.splitlines()) <= 10
+    exec(recipe, names := {})  # noqa: S102 (the README is our own)
+    table = helpers.with_ids(pd.read_csv(helpers.DATA / "tickets.csv").head(3))
+    requests = [names[name](row) for row in helpers.rows(table)]
+    (tmp_path / "recordings").mkdir()
+    answers = [{"status_code": 200, "body": body}]
+    lines = [
+        {"custom_id": r["custom_id"], "request": r["body"], "answers": answers} for r in requests
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "recordings" / "some.jsonl").write_text(text, "utf-8")
+    client = replay_client(tmp_path / "replay.sqlite", recordings=tmp_path / "recordings")
+    outcomes = helpers.collect(client, run(client, helpers.write(requests, tmp_path / name)))
+    assert outcomes["answer"].tolist() == [answer] * 3
+    assert outcomes[TOKENS].to_numpy().tolist() == [tokens] * 3
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({**RESPONSE, "incomplete_details": {"reason": "max_output_tokens"}}, "truncated"),
+        ({**RESPONSE, "incomplete_details": {"reason": "content_filter"}}, "content_filter"),
+        (
+            {**RESPONSE, "output": [
+                {"type": "message", "content": [{"type": "refusal", "refusal": "No."}]}
+            ]},
+            "refusal",
+        ),
+        ({**RESPONSE, "output": []}, "no_content"),
+        ({**RESPONSE, "output": "text"}, "no_content"),
+        ({**EMBEDDING, "data": []}, "no_content"),
+    ],
+)  # fmt: skip
+def test_an_answer_of_another_endpoint_that_is_no_use_has_its_reason(body, code):
+    line = {"custom_id": "a", "response": {"status_code": 200, "body": body}, "error": None}
+    outcome = helpers.outcome_of(line)
+    assert (outcome.outcome, outcome.code) == ("failed", code)
+
+
+def test_files_of_embeddings_hold_no_more_inputs_than_a_batch_may(tmp_path):
+    def embeddings(*sizes):
+        return [
+            {
+                "custom_id": f"row-{number}",
+                "method": "POST",
+                "url": "/v1/embeddings",
+                "body": {"model": "text-embedding-3-small", "input": ["text"] * size},
+            }
+            for number, size in enumerate(sizes)
+        ]
+
+    shards = helpers.write(embeddings(20_000, 20_000, 20_000, 1), tmp_path / "vectors")
+    assert [shard.requests for shard in shards] == [2, 2]
+    path = tmp_path / "one.jsonl"
+    path.write_bytes(b"".join(map(encode, embeddings(30_000, 20_001))))
+    with pytest.raises(helpers.BatchFileError, match="has 50,001 embedding inputs"):
+        helpers.check(path)

@@ -272,7 +272,8 @@ def test_no_trial_at_all_is_refused_with_another_way(client, tmp_path):
 
 def test_another_endpoint_is_refused_before_anything_is_sent(tmp_path):
     wire = Wire(create_app(tmp_path / "replay.sqlite"))
-    embedding = {**request(), "url": "/v1/embeddings"}
+    body = {"model": "text-embedding-3-small", "input": "hello"}
+    embedding = {**request(), "url": "/v1/embeddings", "body": body}
     with pytest.raises(ValueError, match="take the steps one by one"):
         helpers.run(connect(wire), [embedding], tmp_path / "vectors", budget=1)
     assert wire.calls == []

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import orjson
 
+from helpers.packing import MAX_BYTES, MAX_REQUESTS
 from helpers.replay.wire import ApiError
-from helpers.rules import ENDPOINTS, MAX_BYTES, MAX_REQUESTS
+from helpers.rules import ENDPOINTS
 
 THIRTY_DAYS = 30 * 86_400
 _PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
