@@ -10,6 +10,7 @@ import orjson
 
 from helpers.ids import SeenIds
 from helpers.packing import MAX_BYTES, embedding_inputs
+from helpers.parameters import unsuited
 
 # The API documents "required, a string, unique in the batch" and no length. 64 plain characters
 # are what the compatible services that document a limit accept as well.
@@ -175,3 +176,4 @@ class Checks:
             yield "has no messages"
         if url == "/v1/embeddings" and not body.get("input"):
             yield "has no input"
+        yield from unsuited(body, model)

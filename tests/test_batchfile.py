@@ -88,6 +88,25 @@ def test_a_custom_id_used_again_far_below_is_refused_with_its_line(problems):
     assert problem.startswith("line 40000 ('row-7'): one of the lines 1 to 25000 has the same c")
 
 
+@pytest.mark.parametrize("name", ["temperature", "top_p", "top_logprobs", "logprobs"])
+@pytest.mark.parametrize("effort", [{}, {"reasoning_effort": "low"}])
+def test_sampling_that_every_line_would_be_refused_for_is_refused_before(problems, name, effort):
+    (problem,) = problems([request(**{name: 1}, **effort)])
+    assert f"has {name}, which is refused unless the reasoning effort is 'none'" in problem
+
+
+def test_sampling_without_reasoning_is_fine():
+    check([request(temperature=0, reasoning_effort="none")])
+    check([request(temperature=0, reasoning={"effort": "none"})])
+    check([request(temperature=0, model="gpt-4o-mini")])
+
+
+def test_the_old_name_of_the_cap_is_refused_with_the_new_one(problems):
+    (problem,) = problems([request(max_tokens=10)])
+    assert "write max_completion_tokens" in problem
+    check([request(max_tokens=10, model="gpt-4o-mini")])
+
+
 def test_another_method_than_post_is_refused(problems):
     (problem,) = problems([{**request(), "method": "GET"}])
     assert "'GET'; only POST" in problem

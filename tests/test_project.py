@@ -16,7 +16,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 README = (ROOT / "README.md").read_text("utf-8")
 REQUIRED = re.findall(r"(?m)^([a-z][\w-]*)~=", (ROOT / "requirements.txt").read_text("utf-8"))
 ROAD = [
-    "ids", "packing", "rules", "requests", "batchfile", "state", "jobs", "account", "submission", "waiting",
+    "ids", "packing", "parameters", "rules", "requests", "batchfile", "state", "jobs", "account", "submission", "waiting",
     "bodies", "outcomes", "table", "rounds",
 ]  # fmt: skip
 SIDE_ROOMS = {"costs", "client", "images", "views"}
@@ -50,6 +50,18 @@ def test_all_that_can_go_wrong_is_a_test():
     written = "".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("test_*.py"))
     assert len(promised) == len(set(promised)) > 10
     assert not [name for name in promised if f"def {name}(" not in written]
+
+
+def test_the_captions_on_the_first_screen_are_those_of_the_recordings():
+    pictures, _, captions = README.split("\n| <img ")[1].splitlines()[:3]
+    lines = (ROOT / "data" / "recordings" / "furniture.jsonl").read_text("utf-8").splitlines()
+    for name, caption in zip(
+        re.findall(r"furniture/([\w-]+)\.jpg", pictures),
+        captions.strip("| ").split(" | "),
+        strict=True,
+    ):
+        (said,) = (line for line in lines if line.startswith(f'{{"custom_id": "{name}", '))
+        assert json.dumps(caption, ensure_ascii=False) in said
 
 
 def test_links_in_the_readme_lead_somewhere():
