@@ -11,11 +11,12 @@ from pydantic import BaseModel
 
 from helpers.batchfile import Shard, read, write
 from helpers.costs import estimate
-from helpers.jobs import Job, JobError
+from helpers.jobs import JobError
 from helpers.rounds import merge, retry
 from helpers.state import State
-from helpers.submission import submit
+from helpers.submission import check_model, submit
 from helpers.table import collect
+from helpers.views import Progress
 from helpers.waiting import wait
 
 
@@ -28,6 +29,7 @@ def run(
     try_first: int = 3,
     rounds: int = 2,
     show: Callable | None = None,
+    say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """The outcomes of all requests: one line each, in order, as `collect` gives them.
 
@@ -35,21 +37,24 @@ def run(
     estimates the cost from them (`BudgetError` above ``budget`` US dollars, before anything is
     submitted), submits, waits, collects, and sends what can succeed on another try again, in up to
     ``rounds`` rounds. Safe to run again: what was tried, submitted or collected is not paid twice.
+    ``say`` gets a line for everything that was found in order before the job starts; ``show`` gets
+    the batches at every look, and is a `Progress` by default.
     """
     shards = write(requests, folder)
-    estimate(shards, *_try(client, shards, try_first), budget=budget)
-    job = _finished(client, shards, show)
+    count = sum(shard.requests for shard in shards)
+    say(f"checked: {count:,} requests to {shards[0].model}, batch files: {len(shards)}")
+    tried, usages = _try(client, shards, try_first)
+    say(f"tried: {len(tried)}, all answered")
+    costs = estimate(shards, tried, usages, budget=budget)["batch_usd"]
+    say(f"price: {costs['expected']:.4f} US dollars expected, {budget:.4f} allowed")
+    job = submit(client, shards)
+    wait(client, job, show or Progress(say))
     outcomes = collect(client, job, answer)
     while again := retry(job, outcomes, rounds):
-        second = collect(client, _finished(client, again, show), answer)
-        outcomes = merge(outcomes, second)
+        second = submit(client, again)
+        wait(client, second, show or Progress(say))
+        outcomes = merge(outcomes, collect(client, second, answer))
     return outcomes
-
-
-def _finished(client: openai.OpenAI, shards: list[Shard], show: Callable | None) -> Job:
-    job = submit(client, shards)
-    wait(client, job, show)
-    return job
 
 
 def _try(
@@ -64,6 +69,8 @@ def _try(
     tried = list(islice(read(shards[0].path), count))
     state = State(str(client.base_url))
     kept = state[shards[0]].get("tried", {})
+    if not all(request["custom_id"] in kept for request in tried):
+        check_model(client, shards[0].model)
     for request in tried:
         if request["custom_id"] not in kept:
             kept[request["custom_id"]] = _usage_of(client, request)

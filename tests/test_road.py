@@ -1,6 +1,7 @@
 """The whole road in one call: every row comes back, and nothing is paid twice or above budget."""
 
 import json
+import re
 
 import httpx2
 import pytest
@@ -11,6 +12,7 @@ from helpers.client import replay_client
 from helpers.replay import create_app
 from support import CREATE, UPLOAD, Wire, connect, on, recorded, request
 
+MODEL = "GET /v1/models/gpt-6-luna"
 CHAT = "POST /v1/chat/completions"
 SERVER_ERROR = "apollo-13-1995"
 
@@ -139,11 +141,11 @@ def test_running_twice_pays_nothing_again_and_says_the_same(finished, requests):
 def test_the_first_requests_are_tried_once_each(client, wire, folder, requests):
     with pytest.raises(helpers.BudgetError):
         helpers.run(client, requests, folder, budget=0, try_first=2)
-    assert wire.calls == [CHAT, CHAT]
+    assert wire.calls == [MODEL, CHAT, CHAT]
 
 
 def test_the_first_requests_are_tried_before_anything_is_uploaded(finished):
-    assert finished.calls[:3] == (CHAT,) * 3
+    assert finished.calls[:4] == (MODEL, CHAT, CHAT, CHAT)
     assert finished.calls.count(CHAT) == 3
 
 
@@ -156,7 +158,7 @@ def test_fewer_requests_than_are_to_be_tried_are_enough(client, wire, folder, re
 def test_a_budget_too_small_stops_before_anything_is_uploaded(client, wire, folder, requests):
     with pytest.raises(helpers.BudgetError, match=r"budget is .*Nothing was\s+submitted.*Raise"):
         helpers.run(client, requests, folder, budget=0.00001)
-    assert set(wire.calls) == {CHAT}
+    assert set(wire.calls) == {MODEL, CHAT}
 
 
 def test_a_raised_budget_goes_on_without_paying_for_the_trial_again(client, wire, folder, requests):
@@ -188,7 +190,7 @@ def test_a_failing_trial_leaves_no_batch_and_no_file(client, wire, folder, reque
     unknown = request("unknown", max_completion_tokens=5)
     with pytest.raises(helpers.JobError, match="Not recorded"):
         helpers.run(client, [unknown, *requests], folder, budget=1)
-    assert wire.calls == [CHAT]
+    assert wire.calls == [MODEL, CHAT]
 
 
 def test_a_server_error_in_the_trial_leaves_no_batch_and_no_file(client, wire, folder, requests):
@@ -277,3 +279,26 @@ def test_another_endpoint_is_refused_before_anything_is_sent(tmp_path):
     with pytest.raises(ValueError, match="take the steps one by one"):
         helpers.run(connect(wire), [embedding], tmp_path / "vectors", budget=1)
     assert wire.calls == []
+
+
+def test_a_line_is_said_for_all_that_is_in_order_and_then_the_progress(client, tmp_path):
+    said = []
+    helpers.run(client, recorded()[:4], tmp_path / "films", budget=1, say=said.append)
+    assert said[0] == "checked: 4 requests to gpt-6-luna, batch files: 1"
+    assert said[1] == "tried: 3, all answered"
+    assert re.fullmatch(r"price: 0\.0\d+ US dollars expected, 1\.0000 allowed", said[2])
+    assert said[-1].endswith("completed, 4 ok and 0 failed of 4")
+
+
+def test_both_rounds_show_their_progress(client, tmp_path):
+    said = []
+    films = recorded("apollo-13-1995", "jaws-1975")
+    helpers.run(client, films, tmp_path / "films", budget=1, try_first=1, say=said.append)
+    assert sum("completed" in line for line in said) == 2
+
+
+def test_a_model_that_was_shut_down_is_not_even_tried(wire, client, tmp_path):
+    old = [request(model="gpt-4-turbo")]
+    with pytest.raises(helpers.JobError, match=r"shut down on 2026-10-23"):
+        helpers.run(client, old, tmp_path / "old", budget=1)
+    assert wire.calls == ["GET /v1/models/gpt-4-turbo"]
