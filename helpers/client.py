@@ -1,5 +1,10 @@
-"""The OpenAI client, for the offline replay or for the real API: one switch, COOKBOOK_MODE."""
+"""The OpenAI client for one of three modes, by one switch, COOKBOOK_MODE.
 
+``replay`` is offline, ``live`` the real API, and ``local`` puts batches in front of a server that
+has only Chat Completions: vLLM, llama.cpp, Ollama and others.
+"""
+
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +14,12 @@ import openai
 
 from helpers.paths import JOBS
 from helpers.replay import create_app
+from helpers.replay.upstream import Upstream
 
-MODES = ("replay", "live")
+MODES = ("replay", "live", "local")
+
+# A local model may take minutes for an answer; that a server is not there shows at once.
+_PATIENCE = httpx2.Timeout(600, connect=5)
 
 
 class ModeError(ValueError):
@@ -22,8 +31,9 @@ def connect(mode: str | None = None, say: Callable[[str], None] = print) -> open
 
     The mode is ``mode`` or the environment variable COOKBOOK_MODE: ``replay``, the default even
     when a key is set, answers from ``data/recordings`` without network; ``live`` talks to
-    OPENAI_BASE_URL (or OpenAI) with OPENAI_API_KEY. Raises `ModeError` for any other mode, and for
-    ``live`` without a key.
+    OPENAI_BASE_URL (or OpenAI) with OPENAI_API_KEY; ``local`` runs the batches in this process and
+    sends their lines to the server at COOKBOOK_UPSTREAM, with OPENAI_API_KEY if that is set. Raises
+    `ModeError` for any other mode, for ``live`` without a key and for ``local`` without a server.
     """
     mode = mode or os.environ.get("COOKBOOK_MODE") or "replay"
     if mode == "replay":
@@ -41,6 +51,14 @@ def connect(mode: str | None = None, say: Callable[[str], None] = print) -> open
         client = openai.OpenAI()
         say(f"live: {client.base_url}, paid with OPENAI_API_KEY. To replay, unset COOKBOOK_MODE.")
         return client
+    if mode == "local":
+        url = _upstream_url()
+        key = "with OPENAI_API_KEY" if os.environ.get("OPENAI_API_KEY") else "without a key"
+        say(
+            f"local: the answers come from {_without_password(url)}, asked {key}; the batches run "
+            "here, whenever they are looked at. To replay, unset COOKBOOK_MODE."
+        )
+        return local_client(url)
     raise ModeError(f"COOKBOOK_MODE is {mode!r}. The modes are: {', '.join(MODES)}.")
 
 
@@ -51,8 +69,47 @@ def replay_client(state: Path | None = None, **options) -> openai.OpenAI:
     the kernel; ``options`` are those of `helpers.replay.create_app`.
     """
     app = create_app(state or JOBS / "replay.sqlite", **options)
+    return _client_of(app, "replay")
+
+
+def local_client(url: str, state: Path | None = None) -> openai.OpenAI:
+    """The official client over a transport that leads into a Batch API in this process.
+
+    It sends the lines of its batches to the server with the base URL ``url``. ``state`` is its
+    database, by default in the jobs folder, one for each server: what one has answered is never
+    taken for the answer of another.
+    """
+    key = os.environ.get("OPENAI_API_KEY")
+    http = httpx2.Client(
+        base_url=url,
+        headers={"Authorization": f"Bearer {key}"} if key else None,
+        timeout=_PATIENCE,
+        # A kept connection that the server closes meanwhile would cost a line its answer.
+        limits=httpx2.Limits(max_keepalive_connections=0),
+        follow_redirects=True,
+    )
+    name = f"local-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+    return _client_of(create_app(state or JOBS / f"{name}.sqlite", upstream=Upstream(http)), name)
+
+
+def _client_of(app: Callable, name: str) -> openai.OpenAI:
     return openai.OpenAI(
-        api_key="replay",
-        base_url="http://replay.invalid/v1",
+        api_key=name,
+        base_url=f"http://{name}.invalid/v1",
         http_client=httpx2.Client(transport=httpx2.WSGITransport(app=app)),
     )
+
+
+def _upstream_url() -> str:
+    url = os.environ.get("COOKBOOK_UPSTREAM", "").strip().rstrip("/")
+    if url.startswith(("http://", "https://")):
+        return url
+    found = f"is {url!r}" if url else "is not set"
+    raise ModeError(
+        f"COOKBOOK_MODE is local, but COOKBOOK_UPSTREAM {found}. Set it to the base URL of a server "
+        "with /chat/completions, for Ollama http://localhost:11434/v1, and restart the kernel."
+    )
+
+
+def _without_password(url: str) -> str:
+    return str(httpx2.URL(url).copy_with(userinfo=b""))

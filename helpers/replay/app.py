@@ -1,4 +1,4 @@
-"""The Batch API as a WSGI app: HTTP in, HTTP out, answers from recordings.
+"""The Batch API as a WSGI app: HTTP in, HTTP out, answers from recordings or another server.
 
 Served in process through ``httpx2.WSGITransport`` or on a port by ``python -m helpers.replay``;
 the official SDK, curl and other clients cannot tell it from a server far away. Routes, fields and
@@ -10,34 +10,19 @@ from pathlib import Path
 
 import httpx2
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from helpers.paths import DATA
+from helpers.replay.asking import Asking, KeptAnswers
 from helpers.replay.faults import Faults
 from helpers.replay.life import Life
 from helpers.replay.models import known_models
 from helpers.replay.recordings import Recordings
+from helpers.replay.routes import ROUTES
 from helpers.replay.store import Store
+from helpers.replay.upstream import Upstream, UpstreamModels
 from helpers.replay.validation import THIRTY_DAYS, check_batch, check_upload, lifetime
 from helpers.replay.wire import ApiError, json_body, json_response, page
-
-_ROUTES = Map([
-    Rule("/v1/chat/completions", endpoint="chat", methods=["POST"]),
-    Rule("/v1/files", endpoint="upload", methods=["POST"]),
-    Rule("/v1/files", endpoint="files", methods=["GET"]),
-    Rule("/v1/files/<id>", endpoint="file", methods=["GET"]),
-    Rule("/v1/files/<id>", endpoint="delete_file", methods=["DELETE"]),
-    Rule("/v1/files/<id>/content", endpoint="content", methods=["GET"]),
-    Rule("/v1/batches", endpoint="create_batch", methods=["POST"]),
-    Rule("/v1/batches", endpoint="batches", methods=["GET"]),
-    Rule("/v1/batches/<id>", endpoint="batch", methods=["GET"]),
-    Rule("/v1/batches/<id>/cancel", endpoint="cancel_batch", methods=["POST"]),
-    Rule("/v1/models", endpoint="models", methods=["GET"]),
-    Rule("/v1/models/<id>", endpoint="model", methods=["GET"]),
-    Rule("/v1/replay", endpoint="script", methods=["GET"]),
-    Rule("/v1/replay", endpoint="new_script", methods=["PUT"]),
-])  # fmt: skip
 
 _POLL_AFTER_MS = "20"
 _LATER_FIELDS = (
@@ -51,18 +36,26 @@ def create_app(
     queue_tokens: int | None = None,
     expire_after: int | None = None,
     recordings: Path = DATA / "recordings",
+    upstream: Upstream | None = None,
 ) -> Callable:
-    """The WSGI app. ``state`` is its SQLite file; the two numbers are described in `Life`."""
-    store, models, faults = Store(state), known_models(), Faults()
-    life = Life(store, Recordings(recordings), set(models), faults, queue_tokens, expire_after)
-    api = Api(store, life, models)
+    """The WSGI app. ``state`` is its SQLite file; the two numbers are described in `Life`.
+
+    With ``upstream`` that server gives the answers, in the place of the recordings.
+    """
+    faults = Faults()
+    if upstream:
+        life = Asking(KeptAnswers(state), upstream, UpstreamModels(upstream), faults)
+    else:
+        answers, models = Recordings(recordings), known_models()
+        life = Life(Store(state), answers, models, faults, queue_tokens, expire_after)
+    api = Api(life)
 
     @Request.application
     def app(request: Request) -> Response:
         try:
             if not request.headers.get("Authorization", "").startswith("Bearer "):
                 raise ApiError(401, "You didn't provide an API key.")
-            routes = _ROUTES.bind_to_environ(request.environ)
+            routes = ROUTES.bind_to_environ(request.environ)
             rule, values = routes.match(return_rule=True)
             at = f"{request.method} {rule.rule}"
             method = getattr(api, rule.endpoint)
@@ -84,10 +77,10 @@ def create_app(
 class Api:
     """One method per route, named as in the table of routes."""
 
-    def __init__(self, store: Store, life: Life, models: dict[str, dict]):
-        self.store = store
+    def __init__(self, life: Life):
+        self.store = life.store
         self.life = life
-        self.all_models = models
+        self.all_models = life.models
 
     def chat(self, request: Request) -> Response:
         # Only a batch counts tries: a request tried by hand gets the answer that counts.
@@ -141,6 +134,7 @@ class Api:
         return page(request, self.store.all("batches"), 20)
 
     def batch(self, request: Request, id: str) -> Response:
+        self.life.ask(id)
         with self.store.transaction():
             response = json_response(self.life.step(self._get("batches", id)))
         response.headers["openai-poll-after-ms"] = _POLL_AFTER_MS

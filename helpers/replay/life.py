@@ -32,10 +32,13 @@ class Life:
 
     store: Store
     recordings: Recordings
-    models: set[str]
+    models: dict[str, dict]
     faults: Faults
     queue_tokens: int | None = None
     expire_after: int | None = None
+
+    def ask(self, batch_id: str) -> None:
+        """Gets answers for the next step, outside any transaction: recordings need no time."""
 
     def step(self, batch: dict) -> dict:
         """The batch after one more look at it: validating, in progress twice, finalizing, done."""
@@ -111,7 +114,7 @@ class Life:
     def _end(self, batch: dict, status: str, done: int, unfinished: dict | None = None) -> None:
         order = self._order(batch)
         lines = self._run(batch, order[:done])
-        self.store.count_tries([key_of(request["body"]) for request in order[:done]])
+        self._count_tries(order[:done])
         good = [line for line in lines if line["response"]["status_code"] == 200]
         bad = [line for line in lines if line["response"]["status_code"] != 200]
         counts = {"total": len(order), "completed": len(good), "failed": len(bad)}
@@ -140,6 +143,9 @@ class Life:
             result_line(batch, request, {"status_code": status, "body": body}, None)
             for request, (status, body) in zip(requests, answers, strict=True)
         ]
+
+    def _count_tries(self, requests: list[dict]) -> None:
+        self.store.count_tries([key_of(request["body"]) for request in requests])
 
     def _enter(self, batch: dict, status: str) -> None:
         times = [batch["created_at"], *(batch[f"{step}_at"] or 0 for step in _STEPS)]

@@ -65,13 +65,16 @@ class Store:
     def now(self) -> int:
         """The replay's time in Unix seconds: one minute passes for everything that is stored."""
         with self.transaction() as database:
-            return _now(database)
+            (count,) = database.execute(
+                "select (select count(*) from files) + (select count(*) from batches)"
+            ).fetchone()
+        return _EPOCH + _TICK * count
 
     def add_file(self, name: str, purpose: str, content: bytes, keep: int | None) -> dict:
         """The new file object; ``keep`` is its life in seconds, None for ever."""
         digest = hashlib.sha256(content).hexdigest()
         with self.transaction() as database:
-            now = _now(database)
+            now = self.now()
             (same,) = database.execute(
                 "select count(*) from files where sha256 = ?", [digest]
             ).fetchone()
@@ -107,7 +110,7 @@ class Store:
     def add_batch(self, batch: dict, keep: int) -> dict:
         """The batch with its new id and creation time; its results live for ``keep`` seconds."""
         with self.transaction() as database:
-            now = _now(database)
+            now = self.now()
             (same,) = database.execute(
                 "select count(*) from batches where json_extract(object, '$.input_file_id') = ?",
                 [batch["input_file_id"]],
@@ -170,13 +173,6 @@ class Store:
                 "insert into tries values (?, 1) on conflict (key) do update set count = count + 1",
                 [[key] for key in keys],
             )
-
-
-def _now(database: sqlite3.Connection) -> int:
-    (count,) = database.execute(
-        "select (select count(*) from files) + (select count(*) from batches)"
-    ).fetchone()
-    return _EPOCH + _TICK * count
 
 
 def _new_id(prefix: str, content: str, number: int) -> str:

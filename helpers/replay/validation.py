@@ -5,7 +5,7 @@ return: https://github.com/ogx-ai/ogx, tests/integration/batches/test_batches_er
 https://github.com/BerriAI/litellm/pull/37527 for the upload.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import orjson
 
@@ -53,7 +53,7 @@ def check_batch(asked: dict) -> int:
     return lifetime(expires.get("seconds"), "output_expires_after") or THIRTY_DAYS
 
 
-def validation_errors(content: bytes, endpoint: str, models: set[str]) -> Iterator[dict]:
+def validation_errors(content: bytes, endpoint: str, models: Container[str]) -> Iterator[dict]:
     """What goes into ``errors.data`` of the batch: at most one error for each bad line.
 
     ``models`` are those that exist.
