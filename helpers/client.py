@@ -1,7 +1,7 @@
-"""The OpenAI client for one of three modes, by one switch, COOKBOOK_MODE.
+"""The OpenAI client for one of four modes, by one switch, COOKBOOK_MODE.
 
-``replay`` is offline, ``live`` the real API, and ``local`` puts batches in front of a server that
-has only Chat Completions: vLLM, llama.cpp, Ollama and others.
+``replay`` is offline, ``live`` the real API, ``record`` keeps its answers for the replay, and
+``local`` puts batches in front of a server that has only Chat Completions: vLLM, llama.cpp, Ollama.
 """
 
 import hashlib
@@ -12,11 +12,12 @@ from pathlib import Path
 import httpx2
 import openai
 
-from helpers.paths import JOBS
+from helpers.paths import JOBS, ROOT
+from helpers.recording import Recorder
 from helpers.replay import create_app
 from helpers.replay.upstream import Upstream
 
-MODES = ("replay", "live", "local")
+MODES = ("replay", "live", "record", "local")
 
 # A local model may take minutes for an answer; that a server is not there shows at once.
 _PATIENCE = httpx2.Timeout(600, connect=5)
@@ -31,9 +32,10 @@ def connect(mode: str | None = None, say: Callable[[str], None] = print) -> open
 
     The mode is ``mode`` or the environment variable COOKBOOK_MODE: ``replay``, the default even
     when a key is set, answers from ``data/recordings`` without network; ``live`` talks to
-    OPENAI_BASE_URL (or OpenAI) with OPENAI_API_KEY; ``local`` runs the batches in this process and
-    sends their lines to the server at COOKBOOK_UPSTREAM, with OPENAI_API_KEY if that is set. Raises
-    `ModeError` for any other mode, for ``live`` without a key and for ``local`` without a server.
+    OPENAI_BASE_URL (or OpenAI) with OPENAI_API_KEY; ``record`` does the same and writes the answers
+    to the JSONL file COOKBOOK_RECORDINGS, for the replay; ``local`` runs the batches in this
+    process and sends their lines to the server at COOKBOOK_UPSTREAM, with OPENAI_API_KEY if that is
+    set. Raises `ModeError` for any other mode, and for one that lacks what it needs.
     """
     mode = mode or os.environ.get("COOKBOOK_MODE") or "replay"
     if mode == "replay":
@@ -51,6 +53,8 @@ def connect(mode: str | None = None, say: Callable[[str], None] = print) -> open
         client = openai.OpenAI()
         say(f"live: {client.base_url}, paid with OPENAI_API_KEY. To replay, unset COOKBOOK_MODE.")
         return client
+    if mode == "record":
+        return _recording_client(say)
     if mode == "local":
         url = _upstream_url()
         key = "with OPENAI_API_KEY" if os.environ.get("OPENAI_API_KEY") else "without a key"
@@ -60,6 +64,31 @@ def connect(mode: str | None = None, say: Callable[[str], None] = print) -> open
         )
         return local_client(url)
     raise ModeError(f"COOKBOOK_MODE is {mode!r}. The modes are: {', '.join(MODES)}.")
+
+
+def _recording_client(say: Callable[[str], None]) -> openai.OpenAI:
+    needed = ("OPENAI_API_KEY", "COOKBOOK_RECORDINGS")
+    if lacking := " and ".join(name for name in needed if not os.environ.get(name)):
+        raise ModeError(
+            f"COOKBOOK_MODE is record, which needs OPENAI_API_KEY, and in COOKBOOK_RECORDINGS the "
+            f"JSONL file to write. Not set: {lacking}. Set both in the environment and restart the "
+            "kernel, or unset COOKBOOK_MODE to replay."
+        )
+    # A notebook's kernel runs in notebooks/, so a relative path begins at the project.
+    path = (ROOT / os.environ["COOKBOOK_RECORDINGS"]).resolve()
+    try:
+        recorder = Recorder(path, say=say)
+    except (ValueError, OSError) as error:
+        raise ModeError(
+            f"COOKBOOK_RECORDINGS cannot be written: {error}. Name a new .jsonl file, or one that "
+            "holds recordings."
+        ) from error
+    client = openai.OpenAI(http_client=openai.DefaultHttpxClient(transport=recorder))
+    say(
+        f"record: {client.base_url}, paid with OPENAI_API_KEY. What comes back is written to "
+        f"{path}. To replay, unset COOKBOOK_MODE."
+    )
+    return client
 
 
 def replay_client(state: Path | None = None, **options) -> openai.OpenAI:

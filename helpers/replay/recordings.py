@@ -18,17 +18,13 @@ class Recordings:
 
     A line is ``{"custom_id", "request", "answers"}``: the body of the request, and for the first
     try, the second and so on ``{"status_code", "body"}``; the last answer serves all later tries.
+    What came from a live API also says when and whence: ``"recorded": {"date", "model", "sdk"}``.
     """
 
     def __init__(self, folder: Path):
         self.by_key: dict[str, dict] = {}
         for path in sorted(folder.glob("*.jsonl")):
-            for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-                try:
-                    recording = orjson.loads(line)
-                    self.by_key[key_of(recording["request"])] = recording
-                except (ValueError, TypeError, KeyError) as error:
-                    raise ValueError(f"{path}, line {number}: not a recording ({error})") from None
+            self.by_key |= read(path)
         self._leaves: list[tuple[dict[str, str], dict]] = []
 
     def answer(self, body: dict, earlier_tries: int) -> tuple[int, dict]:
@@ -49,7 +45,7 @@ class Recordings:
     def prompt_tokens(self, body: dict) -> int:
         """Recorded prompt tokens of the request, or a guess of four bytes a token."""
         recording = self.by_key.get(key_of(body), {"answers": [{"body": {}}]})
-        usage = recording["answers"][-1]["body"].get("usage", {})
+        usage = recording["answers"][-1]["body"].get("usage") or {}
         return usage.get("prompt_tokens") or len(orjson.dumps(body)) // 4
 
     def _why_not(self, body: dict) -> str:
@@ -76,6 +72,18 @@ class Recordings:
             f"({recording['custom_id']}) in {', '.join(differing[:3])}. Here {field} is "
             f"{_short(asked.get(field))}, recorded is {_short(nearest.get(field))}. {ways}"
         )
+
+
+def read(path: Path) -> dict[str, dict]:
+    """The recordings in a JSONL file by key; a `ValueError` names the first line that is none."""
+    recordings = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            recording = orjson.loads(line)
+            recordings[key_of(recording["request"])] = recording
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{path}, line {number}: not a recording ({error})") from None
+    return recordings
 
 
 def key_of(body: dict) -> str:
