@@ -25,7 +25,7 @@ from helpers.paths import ROOT
 from helpers.replay import create_app
 from helpers.replay.upstream import Upstream
 from helpers.state import locked
-from support import connect, request, run
+from support import connect, request
 
 MODEL = "org/tiny-1"
 IDS = [f"row-{number}" for number in range(10)]
@@ -141,6 +141,13 @@ def shards(tmp_path):
     return helpers.write(REQUESTS, tmp_path / "rows")
 
 
+def run(client, shards):
+    """The job of these shards, waited for without pauses; an error if it takes too long."""
+    job = helpers.submit(client, shards)
+    helpers.wait(client, job, sleep=lambda seconds: None, limit=30)
+    return job
+
+
 def look(client, job):
     """The counts of the job's only batch after one more look: done, failed."""
     counts = client.batches.retrieve(job.batch_ids[0]).request_counts
@@ -235,6 +242,14 @@ def test_a_cancelled_batch_keeps_the_answers_it_has(client, shards, server):
     assert server.asked.total() == 4
 
 
+def test_a_batch_whose_file_was_deleted_ends(client, shards, server):
+    job = helpers.submit(client, shards)
+    assert [look(client, job)[0] for _ in range(2)] == [0, 4]
+    client.files.delete(client.batches.retrieve(job.batch_ids[0]).input_file_id)
+    assert helpers.wait(client, job, sleep=lambda seconds: None, limit=30)[0].status == "completed"
+    assert server.asked.total() == 8
+
+
 # a kernel that ends
 
 
@@ -252,8 +267,7 @@ def test_a_new_client_goes_on_with_the_lines_that_have_no_answer(new_client, tmp
 def test_a_killed_kernel_loses_only_the_lines_in_flight(server, tmp_path):
     kernel = """
         import helpers
-        from support import run
-        from test_local import REQUESTS
+        from test_local import REQUESTS, run
 
         client = helpers.connect()
         job = run(client, helpers.write(REQUESTS, helpers.JOBS / "rows"))
@@ -359,7 +373,7 @@ def test_a_server_that_dies_gives_every_row_a_reason_and_a_retry(server, new_cli
         client = new_client(url)
         job = helpers.submit(client, helpers.write(REQUESTS, tmp_path / "rows"))
         assert [look(client, job) for _ in range(2)] == [(0, 0), (4, 0)]
-    helpers.wait(client, job, sleep=lambda seconds: None)
+    helpers.wait(client, job, sleep=lambda seconds: None, limit=30)
     outcomes = helpers.collect(client, job)
     failed = outcomes[outcomes["outcome"] == "failed"]
     assert len(failed) == 6
