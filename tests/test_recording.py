@@ -201,7 +201,7 @@ def careless(wire):
             if "error" in body:
                 body["error"]["internal"] = UNKNOWN
                 body["error"]["message"] = (
-                    f"Incorrect key {KEY} or sk-proj-****abcd in organization {COMPANY} "
+                    f"Incorrect key {KEY} or {MASKED} in organization {COMPANY} "
                     "(org-A1b2C3d4E5f6G7h8I9j0K1l2), project proj_A1b2C3d4E5f6G7h8I9j0K1l2."
                 )
         content = b"\n".join(json.dumps(line).encode() for line in lines)
