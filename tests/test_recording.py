@@ -20,6 +20,7 @@ from support import RECORDED, connect, lost, on, recorded, request, run
 from test_crashes import PROCESSES, server
 
 KEY, COMPANY, UNKNOWN = "canary-7f3a9c51e0", "canary-company", "canary-field"
+MASKED = "sk-" + "proj-****abcd"
 FILMS = [
     "jaws-1975", "apollo-13-1995", "the-silence-of-the-lambs-1991",
     "everything-everywhere-all-at-once-2022",
