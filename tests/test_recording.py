@@ -138,10 +138,22 @@ def test_two_batches_with_the_same_ids_are_not_mixed_up(live, path, tmp_path):
     assert len(set(truth)) == 4
 
 
-def test_pictures_are_recorded_by_their_digest(live, path, tmp_path):
+def test_lines_stand_in_the_order_of_the_batch_file(live, path, tmp_path):
+    films = recorded()[:20]
+    helpers.collect(live, run(live, helpers.write(films, tmp_path / "films")))
+    assert [line["request"] for line in lines_of(path)] == bodies(films)
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_pictures_are_recorded_by_their_digest(live, path, tmp_path, by_hand):
     part = {"type": "image_url", "image_url": {"url": "data:image/png;base64,/9ggb25lIGNoYWly"}}
     body = {"model": "gpt-6-luna", "messages": [{"role": "user", "content": [part]}]}
-    helpers.collect(live, run(live, helpers.write([{**request(), "body": body}], tmp_path / "j")))
+    if by_hand:
+        with pytest.raises(openai.NotFoundError):
+            ask(live, body)
+    else:
+        line = {**request(), "body": body}
+        helpers.collect(live, run(live, helpers.write([line], tmp_path / "pictures")))
     (line,) = lines_of(path)
     assert line["request"]["messages"][0]["content"][0]["image_url"]["url"].startswith("picture ")
     assert key_of(line["request"]) == key_of(body)
@@ -262,6 +274,8 @@ def test_other_requests_keep_their_line_and_the_same_one_gets_a_new_one(wire, pa
     line = json.loads(first)
     assert line["custom_id"] == "a shark, by hand"
     assert [set(answer["body"]) & {"old", "choices"} for answer in line["answers"]] == [{"choices"}]
+    ask(client, alien["body"])
+    assert [line["custom_id"] for line in lines_of(path)] == ["a shark, by hand", "alien"]
 
 
 def test_two_kernels_record_into_the_same_file(wire, path):
