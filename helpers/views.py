@@ -53,12 +53,14 @@ class Progress:
         counts = [batch.request_counts for batch in batches if batch.request_counts]
         done, total = sum(c.completed + c.failed for c in counts), sum(c.total for c in counts)
         if self._bar is None:
-            self._bar = _bar()
+            self._bar, self._place = _bar()
         self._bar.max, self._bar.value = max(total, 1), done
         refused = sum(map(found_no_room, batches))
         self._bar.description = f"{done}/{total}" + (f", {refused} wait for room" * bool(refused))
         if all(batch.status in FINAL for batch in batches):
             self._bar.close()
+            # A saved notebook would show an error in the place of a bar that is gone.
+            self._place.update({}, raw=True)
 
 
 class Gallery:
@@ -104,11 +106,11 @@ class Gallery:
         return sorted({str(item["kind"]) for item in self.items})
 
 
-def _figure(item: dict, width: int = 200, source: str | None = None) -> str:
+def _figure(item: dict, style: str = "width:200px", source: str | None = None) -> str:
     source = source or quote(Path(os.path.relpath(item["picture"])).as_posix())
     title, caption = (html.escape(str(item[key])) for key in ("title", "caption"))
     return (
-        f'<figure style="display:inline-block;width:{width}px;max-width:95%;margin:8px;'
+        f'<figure style="display:inline-block;{style};max-width:95%;margin:8px;'
         'vertical-align:top">'
         f'<img src="{html.escape(source)}" alt="{title}" style="width:100%">'
         f"<figcaption><b>{title}</b><br>{caption}</figcaption></figure>"
@@ -124,7 +126,9 @@ def _widget_of(gallery: Gallery) -> dict[str, Any]:
     """The gallery as a widget: its view for a display bundle."""
     from ipywidgets import HTML, Button, Dropdown, HBox, VBox
 
-    options = [("everything", None), *((kind, kind) for kind in gallery.kinds())]
+    # Not None: to a Dropdown that is nothing chosen, and it shows nothing.
+    everything = object()
+    options = [("everything", everything), *((kind, kind) for kind in gallery.kinds())]
     kinds = Dropdown(options=options, description="Show")
     back, forward = Button(description="Previous"), Button(description="Next")
     place, picture = HTML(), HTML()
@@ -135,12 +139,14 @@ def _widget_of(gallery: Gallery) -> dict[str, Any]:
             return
         shown["number"] = (shown["number"] + step) % len(items)
         item = items[shown["number"]]
-        picture.value = _figure(item, width=480, source=_data_url(item["picture"]))
+        # The line height: that of a widget is made for one line.
+        style = "width:480px;line-height:1.5"
+        picture.value = _figure(item, style, source=_data_url(item["picture"]))
         place.value = f"{shown['number'] + 1} of {len(items)}"
 
     def choose(change: dict) -> None:
         wanted = change["new"]
-        shown["items"] = [i for i in gallery.items if wanted in (None, str(i["kind"]))]
+        shown["items"] = [i for i in gallery.items if wanted in (everything, str(i["kind"]))]
         shown["number"] = 0
         show()
 
@@ -177,5 +183,5 @@ def _bar():
 
     bar = IntProgress(value=0, max=1, layout=Layout(width="100%"))
     # Only the live view: a picture of the bar would stay on the page at the value it began with.
-    display({_WIDGET: bar._repr_mimebundle_()[_WIDGET]}, raw=True)
-    return bar
+    place = display({_WIDGET: bar._repr_mimebundle_()[_WIDGET]}, raw=True, display_id=True)
+    return bar, place

@@ -1,5 +1,7 @@
 """How `jupyter nbconvert` runs and saves the notebooks: the same bytes every time."""
 
+from pathlib import Path
+
 from nbconvert.preprocessors import Preprocessor
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -37,6 +39,7 @@ def joined(outputs):
 
 c = get_config()  # noqa: F821 (the name is given by Jupyter)
 c.Exporter.preprocessors = [SameBytes]
+c.HTMLExporter.template_file = str(Path(__file__).with_name("page.html.j2"))
 c.ExecutePreprocessor.timeout = 600
 c.ExecutePreprocessor.record_timing = False
 c.ExecutePreprocessor.store_widget_state = False

@@ -222,7 +222,7 @@ def test_a_single_item_stays_where_it_is(items):
 def test_the_filter_offers_all_and_every_kind(items):
     shown = Shown(Gallery(items))
     assert [name for name, _ in shown.kinds.options] == ["everything", "seat", "table"]
-    assert shown.kinds.value is None
+    assert shown.kinds.label == "everything"
 
 
 def test_the_filter_shows_only_its_kind(items):
@@ -247,8 +247,8 @@ def test_a_filter_begins_with_its_first_item_wherever_one_was(items):
 def test_the_filter_can_be_taken_back(items):
     shown = Shown(Gallery(items))
     shown.kinds.value = "table"
-    shown.kinds.value = None
-    assert shown.place.value == "1 of 3"
+    shown.kinds.label = "everything"
+    assert (shown.place.value, shown.kinds.label) == ("1 of 3", "everything")
 
 
 def test_numbers_as_kinds_can_be_filtered(items):

@@ -1,0 +1,89 @@
+"""A real browser on JupyterLab and on the exported pages, outside of the plain `pytest`:
+
+    .venv/bin/pip install playwright
+    .venv/bin/pytest tests/browser
+
+The browser is the Chromium of the system; none is downloaded. All runs in a temporary copy of the
+project, and leaves pictures of each stage in `build/screens/`.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from lab import Lab, serve
+from playwright.sync_api import expect, sync_playwright
+
+from helpers.paths import ROOT
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+MARKUP = '<b>bold</b><script>window.hacked=1</script><img src="x" onerror="window.hacked=2">'
+GALLERY_OF_MARKUP = f"""\
+import pandas as pd
+import helpers
+row = dict.fromkeys(["title", "caption", "kind"], {MARKUP!r})
+row["picture"] = helpers.DATA / "furniture" / "desk-drawers.jpg"
+helpers.Gallery(pd.DataFrame([row]))"""
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    assert path, f"No browser: none of {', '.join(CHROMIUM)} is in PATH. Install Chromium."
+    with sync_playwright() as playwright:
+        expect.set_options(timeout=30_000)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def screens() -> Path:
+    folder = ROOT / "build" / "screens"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def markup() -> str:
+    """What stands in the only row of the notebook `markup`, which the copied project has too."""
+    return MARKUP
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+    for part in ("data", "helpers", "notebooks"):
+        shutil.copytree(ROOT / part, folder / part, ignore=left_out)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(GALLERY_OF_MARKUP)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, folder / "notebooks" / "markup.ipynb")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def environment(project, tmp_path_factory) -> dict[str, str]:
+    """That of Jupyter: the copied project, and none of the user's settings and keys."""
+    home = tmp_path_factory.mktemp("home")
+    private = ("JUPYTER", "IPYTHON", "XDG_", "OPENAI_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(private)}
+    ours = {"HOME": home, "JUPYTER_CONFIG_DIR": home / "config", "COOKBOOK_JOBS": home / "jobs"}
+    return {**kept, **{name: str(path) for name, path in ours.items()}, "PYTHONPATH": str(project)}
+
+
+@pytest.fixture(scope="session")
+def lab(browser, project, environment, screens):
+    with serve(project, environment) as url:
+        yield Lab(url, browser, screens)
