@@ -37,7 +37,7 @@ class Progress:
     def __init__(self, say: Callable[[str], None] = print):
         self._say = say
         self._said = 0
-        self._bar = None
+        self._bar = self._place = None
 
     def __call__(self, batches: list[Batch]) -> None:
         # The bar comes first, so that the lines below it stay one piece of text.
@@ -57,7 +57,7 @@ class Progress:
         self._bar.max, self._bar.value = max(total, 1), done
         refused = sum(map(found_no_room, batches))
         self._bar.description = f"{done}/{total}" + (f", {refused} wait for room" * bool(refused))
-        if all(batch.status in FINAL for batch in batches):
+        if all(batch.status in FINAL for batch in batches) and not refused:
             self._bar.close()
             # A saved notebook would show an error in the place of a bar that is gone.
             self._place.update({}, raw=True)

@@ -1,5 +1,6 @@
 """The local work is a good deal faster than the loop that well-known notebooks teach."""
 
+import re
 import sys
 
 import pytest
@@ -7,8 +8,15 @@ import pytest
 from helpers.paths import ROOT
 
 BENCHMARKS = ROOT / "tests" / "benchmarks"
-# Half of the ratios in tests/benchmarks/README.md: a slow machine shall not fail, a slow change shall.
-HALF_OF = {"build": 2.6, "read": 7.0}
+# Against the plain loop, as in tests/benchmarks/README.md; half of it allows for a busy machine.
+REACHED = {"build": 2.95, "read": 7.17}
+
+
+def test_the_readme_quotes_the_table():
+    table = (BENCHMARKS / "README.md").read_text("utf-8")
+    quoted = re.findall(r"(\d+\.\d\d) times", (ROOT / "README.md").read_text("utf-8"))
+    assert quoted == re.findall(r"\| loop \| \S+ \| (\d+\.\d\d) \|", table)
+    assert len(quoted) == 3
 
 
 @pytest.mark.parametrize("work", ["build", "read"])
@@ -20,4 +28,4 @@ def test_five_thousand_rows_take_less_than_the_plain_loop(tmp_path, work, monkey
     folder = run.prepare(tmp_path / "input", rows=5_000)
     found = run.medians([f"ours_{work}", f"loop_{work}"], folder, runs=3)
     ratio = found[f"loop_{work}"]["seconds"] / found[f"ours_{work}"]["seconds"]
-    assert ratio > HALF_OF[work] / 2
+    assert ratio > REACHED[work] / 2
