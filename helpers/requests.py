@@ -39,18 +39,18 @@ class Row(Mapping[str, Any]):
         self._cells = cells
 
     def __getitem__(self, column: str) -> Any:
+        value = self._cells.get(column)
+        if not _is_empty(value):
+            return value
         if column not in self._cells:
             raise RowError(
                 f"The table has no column {column!r}. "
                 f"Its columns are: {', '.join(map(str, self._cells))}."
             )
-        value = self._cells[column]
-        if _is_empty(value):
-            raise RowError(
-                f"Row {self.number} (id {self._cells.get('id')!r}): {column!r} is empty. "
-                f"Fill it, drop the row, or use row.get({column!r}) if it may be empty."
-            )
-        return value
+        raise RowError(
+            f"Row {self.number} (id {self._cells.get('id')!r}): {column!r} is empty. "
+            f"Fill it, drop the row, or use row.get({column!r}) if it may be empty."
+        )
 
     def get(self, column: str, default: Any = None) -> Any:
         value = self._cells.get(column)

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -112,6 +111,7 @@ class Checks:
             self.problems.append(f"line {number}: is not JSON ({error})")
         else:
             self.add(number, request)
+            self.inputs += embedding_inputs(request)
 
     def add(self, number: int, request: Any) -> bytes:
         """The request as a line of the file; empty, and the reasons kept, if it cannot be one."""
@@ -119,20 +119,20 @@ class Checks:
         if not isinstance(request, dict):
             self.problems.append(f"line {number}: is a {type(request).__name__}, not an object")
             return b""
-        problems = list(self._problems(number, request))
+        problems = self._problems(number, request)
         line = b""
         try:
             line = encode(request)
         except ValueError as error:
             problems.append(str(error))
-        if len(line) > self.max_bytes:
-            size = f"{len(line):,} bytes, over the {self.max_bytes:,} of a whole batch file"
-            problems.append(f"has {size}; shorten its text or shrink its pictures")
+        size = len(line)
+        if size > self.max_bytes:
+            found = f"{size:,} bytes, over the {self.max_bytes:,} of a whole batch file"
+            problems.append(f"has {found}; shorten its text or shrink its pictures")
         for problem in problems:
             self.problems.append(f"line {number} ({request.get('custom_id')!r:.80}): {problem}")
-        self.inputs += embedding_inputs(request)
-        self.bytes += len(line)
-        self.longest = max(self.longest, len(line))
+        self.bytes += size
+        self.longest = max(self.longest, size)
         return line
 
     def finish(self) -> None:
@@ -144,36 +144,29 @@ class Checks:
         if self.problems:
             raise BatchFileError(self.problems)
 
-    def _problems(self, number: int, request: dict) -> Iterator[str]:
+    def _problems(self, number: int, request: dict) -> list[str]:
         get = request.get
         custom_id, method, url, body = get("custom_id"), get("method"), get("url"), get("body")
         if custom_id is None or method is None or url is None or body is None:
-            yield f"lacks {', '.join(key for key in _KEYS if get(key) is None)}"
-            return
+            return [f"lacks {', '.join(key for key in _KEYS if get(key) is None)}"]
+        problems = []
         if not isinstance(custom_id, str) or not ID_RULE.fullmatch(custom_id):
-            yield f"its custom_id is not {ID_RULE_TEXT}"
+            problems.append(f"its custom_id is not {ID_RULE_TEXT}")
         elif place := self.ids.add(custom_id, number):
-            yield f"{place} has {_SAME_ID}"
+            problems.append(f"{place} has {_SAME_ID}")
         if not isinstance(method, str) or method != "POST":
-            yield f"its method is {method!r}; only POST exists"
+            problems.append(f"its method is {method!r}; only POST exists")
         if not isinstance(url, str) or url not in ENDPOINTS:
-            yield f"the Batch API does not serve {url!r}, only {', '.join(sorted(ENDPOINTS))}"
-            return
+            served = ", ".join(sorted(ENDPOINTS))
+            return [*problems, f"the Batch API does not serve {url!r}, only {served}"]
         self.url = self.url or url
         if url != self.url:
-            yield f"goes to {url}, the lines before to {self.url}; make one job for each"
+            problems.append(f"goes to {url}, the lines before to {self.url}; make one job for each")
         model = body.get("model") if isinstance(body, dict) else None
         if not isinstance(model, str) or not model:
-            yield "its body names no model"
-            return
+            return [*problems, "its body names no model"]
         self.model = self.model or model
         if model != self.model:
-            yield f"asks {model}, the lines before {self.model}; make one job for each"
-        if body.get("stream") is True:
-            yield "asks for streaming, which a batch cannot do; take 'stream' out of the body"
-        messages = body.get("messages")
-        if url == "/v1/chat/completions" and not (isinstance(messages, list | tuple) and messages):
-            yield "has no messages"
-        if url == "/v1/embeddings" and not body.get("input"):
-            yield "has no input"
-        yield from unsuited(body, model)
+            before = f"the lines before {self.model}; make one job for each"
+            problems.append(f"asks {model}, {before}")
+        return problems + unsuited(body, url)

@@ -10,6 +10,7 @@ import base64
 import io
 import json
 import pickle
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -33,7 +34,7 @@ def ours_build(folder: Path) -> Callable[[], object]:
 
     def work():
         rows = helpers.rows(table)
-        return helpers.write((request_for(row) for row in rows), folder / "ours")
+        return helpers.write((request_for(row) for row in rows), outputs(folder) / "ours")
 
     return work
 
@@ -45,7 +46,7 @@ def loop_build(folder: Path) -> Callable[[], object]:
         tasks = []
         for _, row in table.iterrows():
             tasks.append(request_for(row))
-        with (folder / "loop.jsonl").open("w") as file:
+        with (outputs(folder) / "loop.jsonl").open("w") as file:
             for task in tasks:
                 file.write(json.dumps(task) + "\n")
 
@@ -56,10 +57,10 @@ def stdlib_build(folder: Path) -> Callable[[], object]:
     table = read_table(folder)
 
     def work():
-        columns = [table[name] for name in table.columns]
-        with (folder / "stdlib.jsonl").open("w") as file:
-            for values in zip(*columns, strict=True):
-                row = dict(zip(table.columns, values, strict=True))
+        names = list(table.columns)
+        with (outputs(folder) / "stdlib.jsonl").open("w") as file:
+            for values in zip(*[table[name] for name in names], strict=True):
+                row = dict(zip(names, values, strict=True))
                 file.write(json.dumps(request_for(row)) + "\n")
 
     return work
@@ -72,10 +73,10 @@ def limit_build(folder: Path) -> Callable[[], object]:
     table = read_table(folder)
 
     def work():
-        columns = [table[name] for name in table.columns]
-        with (folder / "limit.jsonl").open("wb") as file:
-            for values in zip(*columns, strict=True):
-                row = dict(zip(table.columns, values, strict=True))
+        names = list(table.columns)
+        with (outputs(folder) / "limit.jsonl").open("wb") as file:
+            for values in zip(*[table[name].tolist() for name in names], strict=True):
+                row = dict(zip(names, values, strict=True))
                 file.write(orjson.dumps(request_for(row), option=orjson.OPT_APPEND_NEWLINE))
 
     return work
@@ -93,8 +94,9 @@ def template_build(folder: Path) -> Callable[[], object]:
         a, rest = line.split('"\\u0001"')
         b, c = rest.split('"\\u0002: \\u0003"')
         a, b, c = a.encode(), b.encode(), c.encode() + b"\n"
-        with (folder / "template.jsonl").open("wb") as file:
-            for i, t, o in zip(table["id"], table["title"], table["overview"], strict=True):
+        columns = [table[name].tolist() for name in ("id", "title", "overview")]
+        with (outputs(folder) / "template.jsonl").open("wb") as file:
+            for i, t, o in zip(*columns, strict=True):
                 file.write(b"".join([a, orjson.dumps(i), b, orjson.dumps(f"{t}: {o}"), c]))
 
     return work
@@ -263,6 +265,11 @@ def read_table(folder: Path) -> pd.DataFrame:
     return pickle.loads((folder / "table.pickle").read_bytes())
 
 
+def outputs(folder: Path) -> Path:
+    """Where files are written to; it is emptied before each run, because freeing old files takes time."""
+    return folder / "outputs"
+
+
 def result_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("[0-9]*-*.jsonl"))
 
@@ -324,4 +331,6 @@ def measure(work: Callable[[], object]) -> dict:
 
 if __name__ == "__main__":
     name, folder = sys.argv[1], Path(sys.argv[2])
+    shutil.rmtree(outputs(folder), ignore_errors=True)
+    outputs(folder).mkdir()
     print(json.dumps(measure(globals()[name](folder))))
