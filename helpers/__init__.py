@@ -18,13 +18,14 @@ from helpers.jobs import Job, JobError
 from helpers.outcomes import Outcome, outcome_of
 from helpers.paths import DATA, JOBS
 from helpers.pictures import PictureError
+from helpers.progress import Progress
 from helpers.requests import Row, RowError, answer_format, rows, with_ids
 from helpers.road import run
 from helpers.rounds import merge, retry
 from helpers.rules import BatchFileError
 from helpers.submission import check_model, submit
 from helpers.table import collect
-from helpers.views import Gallery, Progress
+from helpers.views import Gallery
 from helpers.waiting import wait
 
 __all__ = [

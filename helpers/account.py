@@ -8,7 +8,8 @@ import pandas as pd
 from openai.types import Batch
 
 from helpers.batchfile import Shard
-from helpers.jobs import FINAL, Job, JobError, refresh
+from helpers.jobs import FINAL, Job, JobError, refresh, waits_for_room
+from helpers.state import State
 
 # Pauses in seconds before looking again for a batch whose creation was not answered.
 _LOOKS = (0, 5, 10)
@@ -92,9 +93,16 @@ def cancel(client: openai.OpenAI, job: Job, say: Callable[[str], None] = print) 
     """The batches of the job, after asking the API to cancel those that are on their way.
 
     A batch takes up to ten minutes to become ``cancelled``; what it finished by then is billed and
-    kept (openai/resources/batches.py), so `wait` and `collect` come next.
+    kept (openai/resources/batches.py), so `wait` and `collect` come next. What still waits for room
+    in the queue is not created any more.
     """
-    running = [batch for batch in refresh(client, job)[0] if batch.status not in FINAL]
+    server = str(client.base_url)
+    running = []
+    for shard, batch in zip(job.shards, refresh(client, job)[0], strict=True):
+        if batch.status not in FINAL:
+            running.append(batch)
+        elif waits_for_room(shard, batch, server):
+            State(server).save(shard, cancelled=True)
     for batch in running:
         try:
             client.batches.cancel(batch.id)

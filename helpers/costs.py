@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from openai.types import CompletionUsage
+from openai.types import Batch, CompletionUsage
 
 from helpers.batchfile import Shard, read
 from helpers.paths import DATA
@@ -101,6 +101,20 @@ def actual(outcomes: pd.DataFrame, model: str) -> pd.DataFrame:
     tokens = outcomes[["prompt_tokens", "cached_tokens", "completion_tokens"]].sum()
     line = _line(*tokens, price(model, "batch"), price(model, "standard"))
     return pd.DataFrame.from_dict({"actual": line}, orient="index")
+
+
+def cost_so_far(batch: Batch) -> float | None:
+    """US dollars of what the batch has answered; None where its usage or price is not known."""
+    if batch.usage is None or batch.model is None:
+        return None
+    usage = batch.usage
+    try:
+        known = price(batch.model)
+    except LookupError:
+        return None
+    return known.of(
+        usage.input_tokens, usage.input_tokens_details.cached_tokens, usage.output_tokens
+    )
 
 
 def _longest_answers(shards: Sequence[Shard]) -> float:

@@ -77,8 +77,10 @@ def found_no_room(batch: Batch) -> bool:
 
 
 def waits_for_room(shard: Shard, batch: Batch, server: str) -> bool:
-    """Whether the batch found no room and may be created again."""
-    return found_no_room(batch) and not was_retried(shard, server)
+    """Whether the batch found no room and is to be created again."""
+    if not found_no_room(batch):
+        return False
+    return not (State(server)[shard].get("cancelled") or was_retried(shard, server))
 
 
 def was_retried(shard: Shard, server: str) -> bool:

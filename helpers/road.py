@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from helpers.batchfile import Shard, read, write
 from helpers.costs import estimate
 from helpers.jobs import JobError
+from helpers.progress import Progress
 from helpers.rounds import merge, retry
 from helpers.state import State
 from helpers.submission import check_model, submit
 from helpers.table import collect
-from helpers.views import Progress
 from helpers.waiting import wait
 
 
@@ -48,11 +48,11 @@ def run(
     costs = estimate(shards, tried, usages, budget=budget)["batch_usd"]
     say(f"price: {costs['expected']:.4f} US dollars expected, {budget:.4f} allowed")
     job = submit(client, shards)
-    wait(client, job, show or Progress(say))
+    wait(client, job, show or Progress(client, job, say))
     outcomes = collect(client, job, answer)
     while again := retry(job, outcomes, rounds):
         second = submit(client, again)
-        wait(client, second, show or Progress(say))
+        wait(client, second, show or Progress(client, second, say))
         outcomes = merge(outcomes, collect(client, second, answer))
     return outcomes
 

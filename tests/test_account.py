@@ -59,6 +59,23 @@ def test_cancelling_names_how_many_batches_and_that_answers_are_billed(client, s
     assert "The 2 requests answered so far" in said[0]
 
 
+def test_what_waits_for_room_is_not_created_after_the_job_was_cancelled(client, tmp_path):
+    client.put("/replay", body={"queue_tokens": 1_000}, cast_to=object)
+    shards = helpers.write(recorded()[:5], tmp_path / "films", max_requests=1)
+    job = helpers.submit(client, shards)
+    with pytest.raises(helpers.JobError, match="Not finished"):
+        helpers.wait(client, job, sleep=no_pause, limit=0)
+    created = len(list(client.batches.list()))
+    helpers.cancel(client, job, say=lambda line: None)
+    outcomes = helpers.collect(client, run(client, shards))
+    assert len(list(client.batches.list())) == created
+    assert "token_limit_exceeded" in outcomes["code"].tolist()
+    again = helpers.retry(job, outcomes)
+    client.put("/replay", body={}, cast_to=object)
+    outcomes = helpers.merge(outcomes, helpers.collect(client, run(client, again)))
+    assert outcomes["outcome"].tolist() == ["ok"] * 5
+
+
 def test_a_batch_that_ends_while_it_is_cancelled_is_no_error(client, wire, shards):
     job = helpers.submit(client, shards[:1])
     ended = httpx2.Response(409, json={"error": {"message": "Cannot cancel."}})

@@ -47,7 +47,7 @@ class Finished:
         self.wire = Wire(create_app(place / "replay.sqlite"))
         self.client = connect(self.wire, max_retries=0)
         self.folder, self.said = place / "films", []
-        show = helpers.Progress(self.said.append)
+        show = helpers.Progress(say=self.said.append)
         given = (request for request in requests)
         self.outcomes = helpers.run(self.client, given, self.folder, budget=1, show=show)
         self.calls = tuple(self.wire.calls)

@@ -1,0 +1,181 @@
+"""What a reader sees of a job while it runs: lines of text, and in Jupyter a view that moves.
+
+The lines stay on the page. The view has a bar per batch and a button, and goes when the job is done.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import openai
+from IPython import get_ipython
+from IPython.display import display
+from openai.types import Batch
+
+from helpers.account import cancel
+from helpers.costs import cost_so_far
+from helpers.jobs import FINAL, Job, JobError, found_no_room
+
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_STEPS = (
+    "in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled",
+)  # fmt: skip
+
+
+class Progress:
+    """Shows the batches of a job each time it is called with them.
+
+    One line of text per change of status. The lines come from the times in the batch object, one
+    batch after the other, so a job that finished long ago leaves the same lines on the page as one
+    that was watched. In Jupyter a view moves as well: a bar per batch, the time that has gone by,
+    the latest end and the cost so far, and with ``client`` and ``job`` a button that cancels the
+    job; then a `JobError` ends the cell when the batches have ended, so that no cell after it sends
+    the rest again. Elsewhere there is a line for every tenth of a batch, too.
+    """
+
+    def __init__(
+        self,
+        client: openai.OpenAI | None = None,
+        job: Job | None = None,
+        say: Callable[[str], None] = print,
+    ):
+        self._client, self._job, self._say = client, job, say
+        self._begun = time.monotonic()
+        self._cancelled = False
+        self._said = 0
+        self._moved: dict[str, int] = {}
+        self._view: _View | None = None
+
+    def __call__(self, batches: list[Batch]) -> None:
+        in_jupyter = getattr(get_ipython(), "kernel", None) is not None
+        # The view comes first, so that the lines below it stay one piece of text.
+        if in_jupyter and batches:
+            self._view = self._view or _View(len(batches), self._job and self._cancel)
+            self._view.show(batches, _so_far(self._begun, batches))
+        lines = list(_lines(batches))
+        for line in lines[self._said :]:
+            self._say(line)
+        self._said = len(lines)
+        if not in_jupyter:
+            self._say_moves(batches)
+        if self._view and all(self._is_over(batch) for batch in batches):
+            self._view.close()
+            self._view = None
+            if self._cancelled and any(batch.status != "completed" for batch in batches):
+                raise JobError(
+                    "The job was cancelled. What was answered is billed and kept: run this cell "
+                    "again, then collect it. A retry sends the rest."
+                )
+
+    def _cancel(self, say: Callable[[str], None]) -> None:
+        self._cancelled = True
+        cancel(self._client, self._job, say)
+
+    def _is_over(self, batch: Batch) -> bool:
+        return batch.status in FINAL and (self._cancelled or not found_no_room(batch))
+
+    def _say_moves(self, batches: list[Batch]) -> None:
+        for batch in batches:
+            done, total = _done(batch)
+            tenth = 10 * done // max(total, 1)
+            if batch.status == "in_progress" and tenth > self._moved.get(batch.id, 0):
+                self._moved[batch.id] = tenth
+                self._say(f"{batch.id}: {done:,} of {total:,}, {_so_far(self._begun, batches)}")
+            if found_no_room(batch) and batch.id not in self._moved:
+                self._moved[batch.id] = 0
+                self._say(f"{batch.id}: waits for room in the queue")
+
+
+class _View:
+    """A bar and a text per batch, a text for all of them, and the button."""
+
+    def __init__(self, count: int, cancel: Callable | None):
+        from ipywidgets import HBox, IntProgress, Label, Layout, VBox
+
+        wide = Layout(flex="1 1 auto", min_width="60px")
+        self.bars = [IntProgress(value=0, max=1, layout=wide) for _ in range(count)]
+        self.texts = [Label(layout=Layout(flex="0 0 auto")) for _ in range(count)]
+        self.summary = Label(layout=Layout(flex="1 1 auto"))
+        lines = [HBox(pair) for pair in zip(self.bars, self.texts, strict=True)]
+        last = HBox([self.summary, *([_cancel_button(cancel)] if cancel else [])])
+        self.box = VBox([*lines, last])
+        # Only the live view: a picture of it would stay on the page as it was in the beginning.
+        bundle = {_WIDGET: self.box._repr_mimebundle_()[_WIDGET]}
+        self.place = display(bundle, raw=True, display_id=True)
+
+    def show(self, batches: list[Batch], so_far: str) -> None:
+        for batch, bar, text in zip(batches, self.bars, self.texts, strict=True):
+            done, total = _done(batch)
+            bar.max, bar.value = max(total, 1), done
+            state = "waits for room" if found_no_room(batch) else batch.status
+            failed = batch.request_counts.failed if batch.request_counts else 0
+            text.value = f"{done:,} of {total:,}, {failed:,} failed, {state}"
+        self.summary.value = so_far
+
+    def close(self) -> None:
+        self.box.close()
+        # A saved notebook would show an error in the place of a view that is gone.
+        self.place.update({}, raw=True)
+
+
+def _cancel_button(cancel: Callable[[Callable[[str], None]], None]):
+    """A button that asks before it cancels.
+
+    JupyterLab 4.4 and later handle a click while a cell runs; others when the cell has ended.
+    """
+    from ipywidgets import Button, HBox, Label
+
+    ask, yes, no = (Button(description=text) for text in ("Cancel the job", "Yes, cancel", "No"))
+    question = Label("Cancel? What is answered by then is billed and kept.")
+    box = HBox([ask])
+
+    def answer(text: str, *more) -> None:
+        box.children = [Label(text), *more]
+
+    def go(_) -> None:
+        try:
+            answer("Cancelling.")
+            cancel(answer)
+        except openai.OpenAIError as error:
+            answer(f"Not cancelled: {error}", ask)
+
+    ask.on_click(lambda _: setattr(box, "children", [question, yes, no]))
+    no.on_click(lambda _: setattr(box, "children", [ask]))
+    yes.on_click(go)
+    return box
+
+
+def _lines(batches: list[Batch]) -> Iterator[str]:
+    """What is to be said of the batches by now; stops at the first that is still to run."""
+    for batch in batches:
+        if found_no_room(batch):
+            return
+        yield f"{batch.id}: validating"
+        for step in _STEPS:
+            if getattr(batch, f"{step}_at"):
+                yield f"{batch.id}: {step}{_counts(batch) if step in FINAL else ''}"
+        if batch.status not in FINAL:
+            return
+
+
+def _counts(batch: Batch) -> str:
+    if batch.status == "failed" and batch.errors and batch.errors.data:
+        return f", {batch.errors.data[0].message}"
+    counts = batch.request_counts
+    return f", {counts.completed} ok and {counts.failed} failed of {counts.total}" if counts else ""
+
+
+def _done(batch: Batch) -> tuple[int, int]:
+    counts = batch.request_counts
+    return (counts.completed + counts.failed, counts.total) if counts else (0, 0)
+
+
+def _so_far(begun: float, batches: list[Batch]) -> str:
+    """The time waited, the latest end, the cost: the API makes no forecast to go by."""
+    said = [f"waited {timedelta(seconds=int(time.monotonic() - begun))}"]
+    if ends := [batch.expires_at for batch in batches if batch.expires_at]:
+        said.append(f"ends by {datetime.fromtimestamp(max(ends)):%Y-%m-%d %H:%M} at the latest")
+    # Documented is only that a batch that has ended says its usage.
+    if cost := sum(cost_so_far(batch) or 0 for batch in batches):
+        said.append(f"{cost:.4f} US dollars so far")
+    return ", ".join(said)
