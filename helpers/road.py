@@ -43,7 +43,7 @@ def run(
     shards = write(requests, folder)
     count = sum(shard.requests for shard in shards)
     say(f"checked: {count:,} requests to {shards[0].model}, batch files: {len(shards)}")
-    tried, usages = _try(client, shards, try_first)
+    tried, usages = _try(client, shards, try_first, say)
     say(f"tried: {len(tried)}, all answered")
     costs = estimate(shards, tried, usages, budget=budget)["batch_usd"]
     say(f"price: {costs['expected']:.4f} US dollars expected, {budget:.4f} allowed")
@@ -58,7 +58,7 @@ def run(
 
 
 def _try(
-    client: openai.OpenAI, shards: list[Shard], count: int
+    client: openai.OpenAI, shards: list[Shard], count: int, say: Callable[[str], None]
 ) -> tuple[list[dict], list[CompletionUsage]]:
     """The first requests and the usage of each, kept in ``job.json``, so that each is paid once."""
     if count < 1 or shards[0].endpoint != "/v1/chat/completions":
@@ -70,7 +70,7 @@ def _try(
     state = State(str(client.base_url))
     kept = state[shards[0]].get("tried", {})
     if not all(request["custom_id"] in kept for request in tried):
-        check_model(client, shards[0].model)
+        say(check_model(client, shards[0].model))
     for request in tried:
         if request["custom_id"] not in kept:
             kept[request["custom_id"]] = _usage_of(client, request)

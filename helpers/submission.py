@@ -68,8 +68,8 @@ def submit(
     return Job(shards, [state[shard]["batch_id"] for shard in shards], state.server)
 
 
-def check_model(client: openai.OpenAI, model: str, today: datetime.date | None = None) -> None:
-    """Nothing, or a `JobError` when the API does not know the model or has shut it down.
+def check_model(client: openai.OpenAI, model: str, today: datetime.date | None = None) -> str:
+    """A sentence about the model; a `JobError` if the API does not know it or has shut it down.
 
     ``shutdown_date`` is a field of the model object: openai/types/model.py.
     """
@@ -85,6 +85,7 @@ def check_model(client: openai.OpenAI, model: str, today: datetime.date | None =
             f"The model {model!r} was shut down on {shutdown}. Nothing was submitted. Change MODEL; "
             "https://developers.openai.com/api/docs/deprecations names its replacement."
         )
+    return f"model: {model}, {f'to be shut down on {shutdown}' if shutdown else 'no end announced'}"
 
 
 def _has_a_batch(shard: Shard, state: State) -> bool:

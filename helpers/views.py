@@ -8,6 +8,7 @@ import base64
 import html
 import mimetypes
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -59,6 +60,74 @@ class Gallery:
     def kinds(self) -> list[str]:
         """The kinds there are, in order, without doubles."""
         return sorted({str(item["kind"]) for item in self.items})
+
+
+class ResultsBrowser:
+    """The rows of a table by what stands in one column: choose a value, see its rows.
+
+    ``by`` names the column, whose cells may be lists; ``columns`` those that are shown. In Jupyter
+    all rows of the value chosen; on a page that is only read, the first rows of each value, folded.
+    """
+
+    _FIRST = 5
+
+    def __init__(self, table: pd.DataFrame, by: str, columns: list[str]):
+        if lacking := [column for column in (by, *columns) if column not in table]:
+            raise ValueError(f"The table has no column {lacking[0]!r}. It has: {[*table.columns]}.")
+        shown = table[columns].astype(object).where(table[columns].notna(), "")
+        values = table[by].reset_index(drop=True).explode().dropna().map(str)
+        groups = {v: shown.iloc[cells.index.unique()] for v, cells in values.groupby(values)}
+        self.groups = dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        widget = {} if get_ipython() is None else _chooser_of(self)
+        return {**widget, "text/html": self.page(), "text/plain": self.text()}
+
+    def text(self) -> str:
+        """A line per value."""
+        return "\n".join(map(_labelled, self.groups.items()))
+
+    def page(self) -> str:
+        """The HTML of all values."""
+        return "".join(
+            f"<details><summary>{html.escape(_labelled((value, group)))}</summary>"
+            f"{_rows(group.head(self._FIRST))}</details>"
+            for value, group in self.groups.items()
+        )
+
+
+def _labelled(item: tuple[str, pd.DataFrame]) -> str:
+    value, group = item
+    return f"{value} ({len(group)})"
+
+
+def _rows(group: pd.DataFrame) -> str:
+    def line(cells: Iterable, tag: str) -> str:
+        texts = (", ".join(map(str, c)) if isinstance(c, list) else str(c) for c in cells)
+        left = 'style="text-align:left;vertical-align:top;padding:2px 12px 2px 0"'
+        return "".join(f"<{tag} {left}>{html.escape(text)}</{tag}>" for text in texts)
+
+    lines = [line(group.columns, "th"), *(line(row, "td") for row in group.to_numpy().tolist())]
+    return f"<table>{''.join(f'<tr>{cells}</tr>' for cells in lines)}</table>"
+
+
+def _chooser_of(results: ResultsBrowser) -> dict[str, Any]:
+    """The rows of each value as a widget: its view for a display bundle."""
+    from ipywidgets import HTML, Dropdown, Layout, VBox
+
+    options = [(_labelled(item), item[0]) for item in results.groups.items()]
+    values = Dropdown(options=options, description="Show")
+    # The line height: that of a widget is made for one line.
+    place = HTML(layout=Layout(max_height="420px", overflow="auto"))
+
+    def show(_: Any = None) -> None:
+        rows = _rows(results.groups[values.value]) if results.groups else ""
+        place.value = f'<div style="line-height:1.5">{rows}</div>'
+
+    values.observe(show, "value")
+    show()
+    widget = VBox([values, place])
+    return {_WIDGET: widget._repr_mimebundle_()[_WIDGET]}
 
 
 def _figure(item: dict, style: str = "width:200px", source: str | None = None) -> str:

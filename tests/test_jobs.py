@@ -272,13 +272,15 @@ def test_a_model_that_was_shut_down_is_an_error_before_any_upload(client, wire, 
 
 
 def test_a_model_serves_until_the_day_before_its_shutdown(client):
-    helpers.check_model(client, "gpt-4o-mini", datetime.date(2027, 1, 13))
+    found = helpers.check_model(client, "gpt-4o-mini", datetime.date(2027, 1, 13))
+    assert found == "model: gpt-4o-mini, to be shut down on 2027-01-14"
     with pytest.raises(helpers.JobError, match="2027-01-14"):
         helpers.check_model(client, "gpt-4o-mini", datetime.date(2027, 1, 14))
 
 
 def test_a_model_without_a_shutdown_date_serves(client):
-    helpers.check_model(client, "gpt-6-luna", datetime.date(2100, 1, 1))
+    found = helpers.check_model(client, "gpt-6-luna", datetime.date(2100, 1, 1))
+    assert found == "model: gpt-6-luna, no end announced"
 
 
 # wait

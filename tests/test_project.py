@@ -39,7 +39,7 @@ def test_every_module_has_a_line_in_the_readme():
 def test_the_readme_quotes_the_notebooks_own_estimate(path):
     cells = json.loads(path.read_text("utf-8"))["cells"]
     (price,) = (cell for cell in cells if cell["id"] == "price")
-    line = "".join(price["outputs"][0]["data"]["text/plain"]).splitlines()[1]
+    line = "".join(price["outputs"][-1]["data"]["text/plain"]).splitlines()[1]
     (row,) = (line for line in README.splitlines() if line.startswith(f"| [{path.stem}]"))
     assert f"about {float(line.split()[3]):.3f} US dollars" in row
 
