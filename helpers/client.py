@@ -28,7 +28,7 @@ class ModeError(ValueError):
 
 
 def connect(mode: str | None = None, say: Callable[[str], None] = print) -> openai.OpenAI:
-    """A plain OpenAI client, after saying in one line where it leads and what that costs.
+    """A plain OpenAI client, after saying in a line or two where it leads and what that costs.
 
     The mode is ``mode`` or the environment variable COOKBOOK_MODE: ``replay``, the default even
     when a key is set, answers from ``data/recordings`` without network; ``live`` talks to
@@ -40,8 +40,8 @@ def connect(mode: str | None = None, say: Callable[[str], None] = print) -> open
     mode = mode or os.environ.get("COOKBOOK_MODE") or "replay"
     if mode == "replay":
         say(
-            "replay: no key, no network, no cost. The answers are samples written for this "
-            "cookbook, not a model's output. For the real API set COOKBOOK_MODE=live."
+            "replay: no key, no network, no cost. For the real API set COOKBOOK_MODE=live.\n"
+            "The answers are samples written for this cookbook, not a model's output."
         )
         return replay_client()
     if mode == "live":
@@ -59,8 +59,8 @@ def connect(mode: str | None = None, say: Callable[[str], None] = print) -> open
         url = _upstream_url()
         key = "with OPENAI_API_KEY" if os.environ.get("OPENAI_API_KEY") else "without a key"
         say(
-            f"local: the answers come from {_without_password(url)}, asked {key}; the batches run "
-            "here, whenever they are looked at. To replay, unset COOKBOOK_MODE."
+            f"local: the answers come from {_without_password(url)}, asked {key};\n"
+            "the batches run here, whenever they are looked at. To replay, unset COOKBOOK_MODE."
         )
         return local_client(url)
     raise ModeError(f"COOKBOOK_MODE is {mode!r}. The modes are: {', '.join(MODES)}.")

@@ -3,6 +3,7 @@
 The lines stay on the page. The view has a bar per batch and a button, and goes when the job is done.
 """
 
+import html
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -95,10 +96,10 @@ class _View:
         wide = Layout(flex="1 1 auto", min_width="60px")
         self.bars = [IntProgress(value=0, max=1, layout=wide) for _ in range(count)]
         self.texts = [Label(layout=Layout(flex="0 0 auto")) for _ in range(count)]
-        self.summary = Label(layout=Layout(flex="1 1 auto"))
+        self.summary = Label()
         lines = [HBox(pair) for pair in zip(self.bars, self.texts, strict=True)]
-        last = HBox([self.summary, *([_cancel_button(cancel)] if cancel else [])])
-        self.box = VBox([*lines, last])
+        button = [_cancel_button(cancel)] if cancel else []
+        self.box = VBox([*lines, self.summary, *button])
         # Only the live view: a picture of it would stay on the page as it was in the beginning.
         bundle = {_WIDGET: self.box._repr_mimebundle_()[_WIDGET]}
         self.place = display(bundle, raw=True, display_id=True)
@@ -121,16 +122,21 @@ class _View:
 def _cancel_button(cancel: Callable[[Callable[[str], None]], None]):
     """A button that asks before it cancels.
 
-    JupyterLab 4.4 and later handle a click while a cell runs; others when the cell has ended.
+    JupyterLab 4.4 and later can handle a click while a cell runs, in a subshell of the kernel;
+    elsewhere it is handled when the cell has ended or was interrupted.
     """
-    from ipywidgets import Button, HBox, Label
+    from ipywidgets import HTML, Button, HBox
 
     ask, yes, no = (Button(description=text) for text in ("Cancel the job", "Yes, cancel", "No"))
-    question = Label("Cancel? What is answered by then is billed and kept.")
+    for button in (ask, yes, no):
+        # ipykernel 7.4 sends clicks to where the button was made: to this cell, which is busy.
+        vars(button.comm).pop("_reply_subshell_id", None)
     box = HBox([ask])
 
-    def answer(text: str, *more) -> None:
-        box.children = [Label(text), *more]
+    def answer(text: str, *more: Button) -> None:
+        # The line height: that of a widget is made for one line.
+        words = HTML(f'<div style="line-height:1.5">{html.escape(text)}</div>')
+        box.children = [words, *more]
 
     def go(_) -> None:
         try:
@@ -139,7 +145,8 @@ def _cancel_button(cancel: Callable[[Callable[[str], None]], None]):
         except openai.OpenAIError as error:
             answer(f"Not cancelled: {error}", ask)
 
-    ask.on_click(lambda _: setattr(box, "children", [question, yes, no]))
+    question = "Cancel? What is answered by then is billed and kept."
+    ask.on_click(lambda _: answer(question, yes, no))
     no.on_click(lambda _: setattr(box, "children", [ask]))
     yes.on_click(go)
     return box

@@ -68,9 +68,11 @@ def _try(
         )
     tried = list(islice(read(shards[0].path), count))
     state = State(str(client.base_url))
-    kept = state[shards[0]].get("tried", {})
-    if not all(request["custom_id"] in kept for request in tried):
-        say(check_model(client, shards[0].model))
+    kept, model = state[shards[0]].get("tried", {}), state[shards[0]].get("model")
+    if not model or not all(request["custom_id"] in kept for request in tried):
+        model = check_model(client, shards[0].model)
+        state.save(shards[0], model=model)
+    say(model)
     for request in tried:
         if request["custom_id"] not in kept:
             kept[request["custom_id"]] = _usage_of(client, request)

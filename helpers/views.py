@@ -118,7 +118,8 @@ def _chooser_of(results: ResultsBrowser) -> dict[str, Any]:
     options = [(_labelled(item), item[0]) for item in results.groups.items()]
     values = Dropdown(options=options, description="Show")
     # The line height: that of a widget is made for one line.
-    place = HTML(layout=Layout(max_height="420px", overflow="auto"))
+    line = "1px solid var(--jp-border-color2, gray)"
+    place = HTML(layout=Layout(max_height="420px", overflow="auto", border=line, padding="0 8px"))
 
     def show(_: Any = None) -> None:
         rows = _rows(results.groups[values.value]) if results.groups else ""

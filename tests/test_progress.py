@@ -144,7 +144,8 @@ def button():
 
 
 def shown(box):
-    return [getattr(part, "description", "") or part.value for part in box.children]
+    texts = (getattr(part, "value", "") or part.description for part in box.children)
+    return [re.sub("<.*?>", "", text) for text in texts]
 
 
 def test_the_button_asks_before_it_cancels(button):

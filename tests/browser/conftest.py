@@ -29,6 +29,20 @@ FLAGS = [
 ]
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 MARKUP = '<b>bold</b><script>window.hacked=1</script><img src="x" onerror="window.hacked=2">'
+# Five looks, three seconds apart: time to press a button.
+A_JOB_TO_CANCEL = """\
+import time
+import pandas as pd
+import helpers
+client = helpers.connect()
+body = {"model": "gpt-6-luna", "messages": [{"role": "user", "content": "Hello"}]}
+asked = [
+    {"custom_id": f"row-{n}", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    for n in range(40)
+]
+job = helpers.submit(client, helpers.write(asked, helpers.JOBS / "long", max_requests=20))
+pause = lambda _: time.sleep(3)
+helpers.wait(client, job, show=helpers.Progress(client, job), sleep=pause)"""
 GALLERY_OF_MARKUP = f"""\
 import pandas as pd
 import helpers
@@ -57,7 +71,7 @@ def screens() -> Path:
 
 @pytest.fixture(scope="session")
 def markup() -> str:
-    """What stands in the only row of the notebook `markup`, which the copied project has too."""
+    """What stands in the only row of the notebook `markup`, which the copied project has as well."""
     return MARKUP
 
 
@@ -67,9 +81,10 @@ def project(tmp_path_factory) -> Path:
     left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     for part in ("data", "helpers", "notebooks"):
         shutil.copytree(ROOT / part, folder / part, ignore=left_out)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(GALLERY_OF_MARKUP)])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    nbformat.write(notebook, folder / "notebooks" / "markup.ipynb")
+    for name, source in (("markup", GALLERY_OF_MARKUP), ("cancel", A_JOB_TO_CANCEL)):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
     return folder
 
 

@@ -22,8 +22,8 @@ IDLE = '#jp-bottom-panel :text("| Idle")'
 PROMPTS = "[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].map(p => p.innerText)"
 WATCH_BARS = """() => {
     window.bars = [];
-    const look = () => document.querySelectorAll('.widget-hprogress .widget-label').forEach(
-        label => window.bars.push(label.innerText));
+    const look = () => document.querySelectorAll('.widget-hprogress').forEach(
+        bar => window.bars.push(bar.closest('.widget-vbox').innerText));
     new MutationObserver(look).observe(document.body, {childList: true, subtree: true});
 }"""
 

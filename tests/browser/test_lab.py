@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -63,8 +64,42 @@ def test_the_printed_lines_are_those_of_the_saved_notebook(name, lab):
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_bar_moves_while_waiting_and_is_gone_afterwards(name, lab):
     page = lab.ran(name)
-    assert page.evaluate("new Set(window.bars).size") > 1
+    seen = page.evaluate("[...new Set(window.bars)]")
+    assert len(seen) > 1
+    assert any("in_progress" in text and "waited 0:0" in text for text in seen)
     assert page.locator(".widget-hprogress").count() == 0
+
+
+def test_a_job_is_cancelled_by_its_button_while_the_cell_runs_after_asking(lab):
+    page = lab.open("cancel")
+    choose(page, "Run", "Run All Cells")
+    page.get_by_role("button", name="Cancel the job").click()
+    lab.picture(page, "cancel-1-asked")
+    page.get_by_role("button", name="No", exact=True).click()
+    page.get_by_role("button", name="Cancel the job").click()
+    page.get_by_role("button", name="Yes, cancel").click()
+    expect(page.get_by_text("Cancelling 2 of 2 batches")).to_be_visible()
+    lab.picture(page, "cancel-2-cancelling")
+    expect(page.get_by_text("JobError: The job was cancelled.")).to_be_visible()
+    expect(page.locator(".widget-hprogress")).to_have_count(0)
+    assert page.get_by_text(": cancelled, 0 ok").count() == 1
+    lab.picture(page, "cancel-3-cancelled")
+    choose(page, "Run", "Run All Cells")
+    expect(page.get_by_text("JobError")).to_have_count(0)
+    page.context.close()
+
+
+def test_a_category_shows_all_its_films(lab):
+    page = lab.ran("movie_categorization")
+    cell = page.locator(".jp-CodeCell", has=page.locator(".widget-dropdown"))
+    choice, rows = cell.get_by_role("combobox"), cell.locator(".widget-html tr")
+    for category in choice.locator("option").all_text_contents()[:3]:
+        choice.select_option(category)
+        name, count = re.fullmatch(r"(.+)\s\((\d+)\)", category).groups()
+        expect(rows).to_have_count(1 + int(count))
+        shown = rows.evaluate_all("rows => rows.slice(1).map(r => r.cells[1].innerText)")
+        assert all(name in kinds.split(", ") for kinds in shown)
+    cell.screenshot(path=lab.screens / "movie_categorization-5-category.png")
 
 
 def test_a_notebook_saved_and_opened_again_shows_its_gallery_and_no_error(lab):
