@@ -8,6 +8,7 @@ import base64
 import html
 import mimetypes
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import pandas as pd
 from IPython import get_ipython
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+# A head, or a cell with anything else than a number.
+_TEXT_CELL = re.compile(r"<(th|td(?!>-?[\d.]+</td>))>")
 
 
 class Gallery:
@@ -131,13 +134,25 @@ def _chooser_of(results: ResultsBrowser) -> dict[str, Any]:
     return {_WIDGET: widget._repr_mimebundle_()[_WIDGET]}
 
 
-def _figure(item: dict, style: str = "width:200px", source: str | None = None) -> str:
+def readable_tables() -> None:
+    """Lets pandas show texts whole and aligned to the left, and numbers with four decimals."""
+    pd.set_option("display.max_colwidth", None, "display.precision", 4)
+    if shell := get_ipython():
+        formatter = shell.display_formatter.formatters["text/html"]
+        formatter.for_type(pd.DataFrame, lambda table: _left(table._repr_html_()))
+
+
+def _left(table: str) -> str:
+    return _TEXT_CELL.sub(r'<\1 style="text-align: left">', table)
+
+
+def _figure(item: dict, style: str = "width:min(200px,44%)", source: str | None = None) -> str:
     source = source or quote(Path(os.path.relpath(item["picture"])).as_posix())
     title, caption = (html.escape(str(item[key])) for key in ("title", "caption"))
     return (
         f'<figure style="display:inline-block;{style};max-width:95%;margin:8px;'
         'vertical-align:top">'
-        f'<img src="{html.escape(source)}" alt="{title}" style="width:100%">'
+        f'<img src="{html.escape(source)}" alt="{title}" width="200" style="width:100%">'
         f"<figcaption><b>{title}</b><br>{caption}</figcaption></figure>"
     )
 
