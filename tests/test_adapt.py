@@ -1,6 +1,7 @@
 """The written steps to one's own table, followed to the letter."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -139,3 +140,23 @@ def test_files_of_embeddings_hold_no_more_inputs_than_a_batch_may(tmp_path):
     path.write_bytes(b"".join(map(encode, embeddings(30_000, 20_001))))
     with pytest.raises(helpers.BatchFileError, match="has 50,001 embedding inputs"):
         helpers.check(path)
+
+
+def test_the_lines_that_read_results_of_vllm_give_answers_and_reasons(tmp_path, monkeypatch):
+    (reading,) = (block for block in BLOCKS if "results.jsonl" in block)
+    usage = {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+    answered = {"status_code": 200, "request_id": "vllm-batch-1", "body": {**CHAT, "usage": usage}}
+    refused = {"status_code": 400, "request_id": "vllm-batch-2", "body": None}
+    cause = {"message": "The context is longer than 16 tokens.", "code": 400}
+    lines = [
+        {"id": "vllm-1", "custom_id": "b", "response": answered, "error": None},
+        {"id": "vllm-2", "custom_id": "a", "response": refused, "error": {"error": cause}},
+    ]
+    (tmp_path / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    monkeypatch.chdir(tmp_path)
+    names = {"json": json, "Path": Path, "pd": pd, "helpers": helpers}
+    exec(reading, names)  # noqa: S102 (the README is our own)
+    outcomes = names["outcomes"]
+    assert outcomes.loc["b", ["outcome", "answer", "prompt_tokens"]].tolist() == ["ok", "mixed", 7]
+    assert outcomes.loc["a", ["outcome", "code"]].tolist() == ["failed", "400"]
+    assert outcomes.loc["a", "reason"] == "The context is longer than 16 tokens."
