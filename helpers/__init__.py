@@ -30,8 +30,9 @@ from helpers.waiting import wait
 
 __all__ = [
     "DATA", "JOBS", "BatchFileError", "BudgetError", "Gallery", "Job", "JobError", "ModeError",
-    "Outcome", "PictureError", "Progress", "ResultsBrowser", "Row", "RowError", "Shard", "actual", "answer_format",
-    "cancel", "check", "check_model", "clean_up", "collect", "connect", "contact_sheet", "estimate", "image_part",
-    "image_parts", "image_tokens", "list_batches", "merge", "outcome_of", "price", "readable_tables", "retry", "rows", "run",
+    "Outcome", "PictureError", "Progress", "ResultsBrowser", "Row", "RowError", "Shard",
+    "actual", "answer_format", "cancel", "check", "check_model", "clean_up", "collect",
+    "connect", "contact_sheet", "estimate", "image_part", "image_parts", "image_tokens",
+    "list_batches", "merge", "outcome_of", "price", "readable_tables", "retry", "rows", "run",
     "size_table", "submit", "wait", "with_ids", "write",
 ]  # fmt: skip
