@@ -7,6 +7,7 @@ from helpers.account import cancel, clean_up, list_batches
 from helpers.batchfile import Shard, check, write
 from helpers.client import ModeError, connect
 from helpers.costs import BudgetError, actual, estimate, price
+from helpers.gallery import Gallery
 from helpers.images import (
     contact_sheet,
     image_part,
@@ -25,7 +26,7 @@ from helpers.rounds import merge, retry
 from helpers.rules import BatchFileError
 from helpers.submission import check_model, submit
 from helpers.table import collect
-from helpers.views import Gallery, ResultsBrowser, readable_tables
+from helpers.views import ResultsBrowser, readable_tables
 from helpers.waiting import wait
 
 __all__ = [

@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import openai
-from IPython import get_ipython
 from IPython.display import display
 from openai.types import Batch
 
 from helpers.account import cancel
 from helpers.costs import cost_so_far
 from helpers.jobs import FINAL, Job, JobError, found_no_room
+from helpers.widgets import in_jupyter, view_of
 
-_WIDGET = "application/vnd.jupyter.widget-view+json"
 _STEPS = (
     "in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled",
 )  # fmt: skip
@@ -48,16 +47,15 @@ class Progress:
         self._view: _View | None = None
 
     def __call__(self, batches: list[Batch]) -> None:
-        in_jupyter = getattr(get_ipython(), "kernel", None) is not None
         # The view comes first, so that the lines below it stay one piece of text.
-        if in_jupyter and batches:
+        if in_jupyter() and batches:
             self._view = self._view or _View(len(batches), self._job and self._cancel)
             self._view.show(batches, _so_far(self._begun, batches))
         lines = list(_lines(batches))
         for line in lines[self._said :]:
             self._say(line)
         self._said = len(lines)
-        if not in_jupyter:
+        if not in_jupyter():
             self._say_moves(batches)
         if self._view and all(self._is_over(batch) for batch in batches):
             self._view.close()
@@ -101,8 +99,7 @@ class _View:
         button = [_cancel_button(cancel)] if cancel else []
         self.box = VBox([*lines, self.summary, *button])
         # Only the live view: a picture of it would stay on the page as it was in the beginning.
-        bundle = {_WIDGET: self.box._repr_mimebundle_()[_WIDGET]}
-        self.place = display(bundle, raw=True, display_id=True)
+        self.place = display(view_of(self.box), raw=True, display_id=True)
 
     def show(self, batches: list[Batch], so_far: str) -> None:
         for batch, bar, text in zip(batches, self.bars, self.texts, strict=True):

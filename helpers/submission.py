@@ -85,7 +85,7 @@ def check_model(client: openai.OpenAI, model: str, today: datetime.date | None =
             f"The model {model!r} was shut down on {shutdown}. Nothing was submitted. Change MODEL; "
             "https://developers.openai.com/api/docs/deprecations names its replacement."
         )
-    return f"model: {model}, {f'to be shut down on {shutdown}' if shutdown else 'no end announced'}"
+    return f"model: {model}, {f'to be shut down on {shutdown}' if shutdown else 'no shutdown announced'}"
 
 
 def _has_a_batch(shard: Shard, state: State) -> bool:

@@ -280,7 +280,7 @@ def test_a_model_serves_until_the_day_before_its_shutdown(client):
 
 def test_a_model_without_a_shutdown_date_serves(client):
     found = helpers.check_model(client, "gpt-6-luna", datetime.date(2100, 1, 1))
-    assert found == "model: gpt-6-luna, no end announced"
+    assert found == "model: gpt-6-luna, no shutdown announced"
 
 
 # wait

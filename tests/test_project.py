@@ -19,7 +19,7 @@ ROAD = [
     "ids", "packing", "parameters", "rules", "requests", "batchfile", "state", "jobs", "account", "submission", "waiting",
     "bodies", "outcomes", "table", "rounds",
 ]  # fmt: skip
-SIDE_ROOMS = {"costs", "client", "images", "views"}
+SIDE_ROOMS = {"costs", "client", "images", "gallery", "views"}
 
 
 def test_every_dependency_has_a_purpose_in_the_readme():

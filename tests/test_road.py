@@ -285,7 +285,7 @@ def test_a_line_is_said_for_all_that_is_in_order_and_then_the_progress(client, t
     said = []
     helpers.run(client, recorded()[:4], tmp_path / "films", budget=1, say=said.append)
     assert said[0] == "checked: 4 requests to gpt-6-luna, batch files: 1"
-    assert said[1] == "model: gpt-6-luna, no end announced"
+    assert said[1] == "model: gpt-6-luna, no shutdown announced"
     assert said[2] == "tried: 3, all answered"
     assert re.fullmatch(r"price: 0\.0\d+ US dollars expected, 1\.0000 allowed", said[3])
     assert said[-1].endswith("completed, 4 ok and 0 failed of 4")
