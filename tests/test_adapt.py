@@ -11,7 +11,6 @@ from helpers.client import replay_client
 from helpers.outcomes import TOKENS
 from helpers.paths import ROOT
 from helpers.rules import encode
-from support import run
 
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = [part.split("```")[0] for part in README.split("```python\n")[1:]]
@@ -95,7 +94,10 @@ def test_a_recipe_goes_the_whole_road(tmp_path, name, body, answer, tokens):
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (tmp_path / "recordings" / "some.jsonl").write_text(text, "utf-8")
     client = replay_client(tmp_path / "replay.sqlite", recordings=tmp_path / "recordings")
-    outcomes = helpers.collect(client, run(client, helpers.write(requests, tmp_path / name)))
+    (steps,) = (block for block in BLOCKS if block.startswith("job = "))
+    names |= {"helpers": helpers, "client": client, "requests": requests, "folder": tmp_path / name}
+    exec(steps, names)  # noqa: S102 (the README is our own)
+    outcomes = names["outcomes"]
     assert outcomes["answer"].tolist() == [answer] * 3
     assert outcomes[TOKENS].to_numpy().tolist() == [tokens] * 3
 
