@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 from IPython import get_ipython
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from helpers.widgets import in_jupyter, view_of
 
@@ -93,7 +94,7 @@ def readable_tables() -> None:
 
 def _page_of(table: pd.DataFrame) -> str:
     """The HTML that pandas makes, with heads and columns of texts aligned to the left."""
-    numbers = [pd.api.types.is_numeric_dtype(dtype) for dtype in table.dtypes]
+    numbers = [is_numeric_dtype(dtype) and not is_bool_dtype(dtype) for dtype in table.dtypes]
     if len(numbers) > (pd.get_option("display.max_columns") or len(numbers)):
         numbers = [False]
     cells = itertools.cycle(numbers)

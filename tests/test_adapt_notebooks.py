@@ -53,7 +53,8 @@ def test_three_edits_make_the_movie_notebook_answer_the_tickets(tmp_path):
     notebook.edit('"movies.csv"', '"tickets.csv"')
     notebook.edit('TITLE = "Series_Title"', 'TITLE = "subject"')
     notebook.edit('SHOW = [TITLE, "Genre", "Overview"]', 'SHOW = [TITLE, "message"]')
-    # 2. the question and the answer
+    # 2. the ids: the table has its own
+    # 3. the question and the answer
     notebook.edit(
         'PROMPT = """You sort films for a catalogue.',
         of_the_tickets(r'PROMPT = """.*?"""') + '\nOLD = """You sort films for a catalogue.',
@@ -66,7 +67,6 @@ def test_three_edits_make_the_movie_notebook_answer_the_tickets(tmp_path):
     notebook.edit("class MovieAnswer(BaseModel)", "class Answer(BaseModel)")
     notebook.sources = [source.replace("MovieAnswer", "Answer") for source in notebook.sources]
     notebook.edit('row["Overview"]', of_the_tickets(r"f\"\{row\['subject'\]\}.*?\""))
-    # 3. the ids: the table has its own
     notebook.run(first="MODEL =", last="helpers.merge(")
     outcomes = notebook.names["outcomes"]
     assert len(outcomes) == 120
@@ -80,7 +80,7 @@ def test_the_ids_may_be_left_to_the_notebook(tmp_path):
     table.to_csv(tmp_path / "mine.csv", index=False)
     notebook = Cells("movie_categorization", tmp_path)
     notebook.edit('helpers.DATA / "movies.csv"', f'"{tmp_path / "mine.csv"}"')
-    notebook.run(first="MODEL =", last="print(json.dumps(")
+    notebook.run(first="MODEL =", last="pprint(")
     assert notebook.names["first"]["custom_id"] == "row-1"
 
 
@@ -100,13 +100,13 @@ def test_three_edits_make_the_furniture_notebook_caption_a_folder(tmp_path, fold
     notebook.edit(
         'FOLDER = helpers.DATA / "furniture"', f'FOLDER = __import__("pathlib").Path("{folder}")'
     )
-    # 2. the question
+    # 3. the question
     notebook.edit("You write captions for the pictures of a furniture shop.", "You describe rooms.")
     notebook.run(first="MODEL =", last="MODEL =")
     notebook.run(first="PROMPT =", last="PROMPT =")
     with pytest.raises(helpers.BatchFileError, match="sofa,_red"):
         notebook.run(first="FOLDER =", last="FOLDER =")
-    # 3. the ids
+    # 2. the ids
     (folder / "sofa, red.jpg").rename(folder / "sofa red.jpg")
     notebook.run(first="FOLDER =", last="FOLDER =")
     asked = [*map(notebook.names["request_for"], helpers.rows(notebook.names["mine"]))]

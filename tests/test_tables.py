@@ -12,6 +12,7 @@ def test_texts_are_aligned_to_the_left_and_numbers_stay_to_the_right():
     assert f"{left}Heat</td>" in page
     assert f"{left}300</td>" in page
     assert page.count("<td>") == 3
+    assert "<td>" not in _page_of(pd.DataFrame({"retry": [True, False]}))
     assert '<th style="text-align: left">usd</th>' in page
 
 
