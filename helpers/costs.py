@@ -43,10 +43,15 @@ def price(model: str, service: str = "batch", table: Path = PRICES) -> Price:
     known = prices[prices["service"] == service].set_index("model")
     if model not in known.index:
         raise LookupError(
-            f"{table.name} has no {service} price for {model!r}, only for "
-            f"{', '.join(known.index)}. Add a line with its price, date and source."
+            f"{table.parent.name}/{table.name} has no {service} price for {model!r}, only for "
+            f"{', '.join(known.index)}. Add its two lines, batch and standard, with date and source."
         )
     found = known.loc[model]
+    if found[["input", "output"]].isna().any():
+        raise LookupError(
+            f"{table.parent.name}/{table.name}: the {service} line of {model!r} lacks its price for "
+            "input or output. Fill it in; 0 if it costs nothing."
+        )
     # Where no price for cached input is known, it counts as uncached: too high, never too low.
     cached = found["cached_input"] if pd.notna(found["cached_input"]) else found["input"]
     return Price(found["input"], cached, found["output"], found["as_of"])

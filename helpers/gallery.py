@@ -21,7 +21,7 @@ class Gallery:
 
     In Jupyter one at a time, with previous, next and a filter by ``kind``; on a page that is only
     read, all of them as HTML that refers to the picture files. ``picture``, ``title``, ``caption``
-    and ``kind`` name the columns; a picture is a path.
+    and ``kind`` (None for none) name the columns; a picture is a path.
     """
 
     def __init__(
@@ -30,12 +30,15 @@ class Gallery:
         picture: str = "picture",
         title: str = "title",
         caption: str = "caption",
-        kind: str = "kind",
+        kind: str | None = "kind",
     ):
-        columns = {"picture": picture, "title": title, "caption": caption, "kind": kind}
+        columns = {"picture": picture, "title": title, "caption": caption}
+        columns |= {"kind": kind} if kind else {}
         if lacking := [column for column in columns.values() if column not in items]:
-            raise ValueError(f"The table has no column {lacking[0]!r}. It has: {[*items.columns]}.")
+            names = " and ".join(map(repr, lacking))
+            raise ValueError(f"The table has no column {names}. It has: {[*items.columns]}.")
         found = pd.DataFrame({role: items[column] for role, column in columns.items()})
+        found = found if kind else found.assign(kind="")
         self.items = found.astype(object).where(found.notna(), "").to_dict("records")
         for number, item in enumerate(self.items, start=1):
             if not Path(item["picture"]).is_file():

@@ -12,9 +12,10 @@ import pandas as pd
 from PIL import Image, ImageOps
 
 from helpers.packing import MAX_BYTES
-from helpers.pictures import LINK, LONG_SIDE, Picture, embeddable
+from helpers.pictures import LINK, LONG_SIDE, Picture, PictureError, embeddable
 
-Detail = Literal["auto", "low", "high"]
+# openai/types/chat/chat_completion_content_part_image_param.py; "original" counts as "auto" does.
+Detail = Literal["auto", "low", "high", "original"]
 
 # Image tokens by patches of 32 pixels, from the same guide. It gives the factor 1.2 for
 # gpt-6-astra and the gpt-5 families and does not name gpt-6-luna: an assumption, to be checked
@@ -28,8 +29,12 @@ def image_part(picture: Picture, detail: Detail = "auto", long_side: int = LONG_
     A link is passed on as it is, and has to be reachable for as long as the batch runs.
     Everything else is embedded: its very bytes when they are fine (PNG, JPEG, WEBP or still GIF,
     upright, opaque, without private metadata, at most ``long_side`` pixels), otherwise a JPEG that
-    is. Raises `PictureError` for what is not a whole picture.
+    is. Raises `PictureError` for what is not a whole picture, ValueError for another ``detail``
+    or a ``long_side`` that is no number of pixels.
     """
+    _check_detail(detail)
+    if not isinstance(long_side, int) or long_side < 1:
+        raise ValueError(f"long_side is {long_side!r}; it is a number of pixels, such as 768.")
     if isinstance(picture, str) and LINK.match(picture):
         url = picture
     else:
@@ -41,9 +46,24 @@ def image_part(picture: Picture, detail: Detail = "auto", long_side: int = LONG_
 def image_parts(
     pictures: Iterable[Picture], detail: Detail = "auto", long_side: int = LONG_SIDE
 ) -> list[dict]:
-    """`image_part` of each picture, in order, several at a time: decoding uses all cores."""
+    """`image_part` of each picture, in order, several at a time: decoding uses all cores.
+
+    Raises `PictureError` with all pictures that cannot be sent.
+    """
+    problems: list[str] = []
+
+    def part(picture: Picture) -> dict:
+        try:
+            return image_part(picture, detail, long_side)
+        except PictureError as error:
+            problems.append(str(error))
+            return {}
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda picture: image_part(picture, detail, long_side), pictures))
+        parts = list(pool.map(part, pictures))
+    if problems:
+        raise PictureError("\n- ".join([f"{len(problems)} of {len(parts)} pictures:", *problems]))
+    return parts
 
 
 def image_tokens(width: int, height: int, detail: Detail = "auto") -> int:
@@ -52,8 +72,7 @@ def image_tokens(width: int, height: int, detail: Detail = "auto") -> int:
     ``low`` shrinks it to fit 512 x 512 first, ``high`` to at most 2,500 patches. The rule is
     documented for other models than the cookbook's (see the note above): an estimate.
     """
-    if detail not in get_args(Detail):
-        raise ValueError(f"detail is {detail!r}; it can be {', '.join(get_args(Detail))}.")
+    _check_detail(detail)
     if detail == "low":
         scale = min(1, _LOW_SIDE / max(width, height))
         width, height = max(1, round(width * scale)), max(1, round(height * scale))
@@ -63,6 +82,11 @@ def image_tokens(width: int, height: int, detail: Detail = "auto") -> int:
         scale *= min(max(1, math.floor(side * scale)) / (side * scale) for side in (across, down))
         across, down = across * scale, down * scale
     return math.ceil(math.ceil(across) * math.ceil(down) * _FACTOR)
+
+
+def _check_detail(detail: str) -> None:
+    if detail not in get_args(Detail):
+        raise ValueError(f"detail is {detail!r}; it can be {', '.join(get_args(Detail))}.")
 
 
 def size_table(

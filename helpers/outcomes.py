@@ -1,5 +1,6 @@
 """batch -> outcome: what came of one request, from its line in an output or error file."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -40,7 +41,7 @@ def outcome_of(line: dict, answer: type[BaseModel] | None = None) -> Outcome:
     response = as_object(line.get("response"))
     status, body = as_count(response.get("status_code")), response.get("body")
     if status == 200 and isinstance(body, dict):
-        return _answered(body, answer)
+        return answered(body, answer)
     # vLLM puts the cause into ``error``, inside another ``error``, and leaves the body out.
     own = line.get("error")
     cause = as_object(body).get("error") or as_object(own).get("error") or own or body
@@ -51,7 +52,8 @@ def outcome_of(line: dict, answer: type[BaseModel] | None = None) -> Outcome:
     return Outcome("failed", code, str(reason), again)
 
 
-def _answered(body: dict, model: type[BaseModel] | None) -> Outcome:
+def answered(body: dict, model: type[BaseModel] | None) -> Outcome:
+    """The outcome of a request that was answered: ``ok``, or ``failed`` if the answer is no use."""
     content, refusal, stopped, tokens = read_body(body)
     # The SDK checks these only in .parse(); a line of a batch has to be checked by hand.
     if refusal:
@@ -66,9 +68,14 @@ def _answered(body: dict, model: type[BaseModel] | None) -> Outcome:
     try:
         parsed = model.model_validate_json(content) if model else content
     except ValidationError as error:
-        reasons = [f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors()]
-        return _useless("invalid_answer", "; ".join(reasons), tokens)
+        reasons = "; ".join(map(_misfit, error.errors()))
+        return _useless("invalid_answer", reasons, tokens)
     return Outcome("ok", "", "", False, parsed, *tokens)
+
+
+def _misfit(error: Mapping[str, Any]) -> str:
+    place = ".".join(map(str, error["loc"])) or "the answer"
+    return f"{place}: {error['msg']} (it is {error['input']!r:.200})"
 
 
 def _useless(code: str, reason: str, tokens: tuple[int, int, int]) -> Outcome:

@@ -1,5 +1,7 @@
 """What is wrong with a body: in a batch it would be refused on every line, only after the wait."""
 
+from typing import Any
+
 _SAMPLING = {"temperature", "top_p", "top_logprobs", "logprobs"}
 
 
@@ -13,8 +15,11 @@ def unsuited(body: dict, url: str) -> list[str]:
     messages = body.get("messages")
     if body.get("stream") is True:
         problems.append("asks for streaming, which a batch cannot do; take 'stream' out of it")
-    if url == "/v1/chat/completions" and not (isinstance(messages, list | tuple) and messages):
-        problems.append("has no messages")
+    if url == "/v1/chat/completions":
+        problems += _unsuited_messages(messages)
+    answer_format = body.get("response_format")
+    if answer_format is not None and not _is_format(answer_format):
+        problems.append("has a response_format that is none; make it with answer_format")
     if url == "/v1/embeddings" and not body.get("input"):
         problems.append("has no input")
     if not body["model"].startswith("gpt-6"):
@@ -25,6 +30,25 @@ def unsuited(body: dict, url: str) -> list[str]:
     if messages is not None and "max_tokens" in body:
         problems.append("has max_tokens, which is refused; write max_completion_tokens")
     return problems
+
+
+def _unsuited_messages(messages: Any) -> list[str]:
+    """openai/types/chat/chat_completion_message_param.py: only an assistant may say nothing."""
+    if not isinstance(messages, list | tuple) or not messages:
+        return ["has no messages"]
+    for number, message in enumerate(messages, start=1):
+        content = message.get("content") if isinstance(message, dict) else None
+        if not content and not isinstance(message, dict):
+            return [f"has a message {number} that is no object"]
+        if not isinstance(content, str | list | tuple) and message.get("role") != "assistant":
+            return [f"has a message {number} without text; its content is {content!r:.40}"]
+    return []
+
+
+def _is_format(answer_format: Any) -> bool:
+    """openai/types/chat/completion_create_params.py"""
+    kind = answer_format.get("type") if isinstance(answer_format, dict) else None
+    return kind in ("text", "json_object", "json_schema")
 
 
 def _efforts(body: dict) -> list:

@@ -45,11 +45,11 @@ class Row(Mapping[str, Any]):
         if column not in self._cells:
             raise RowError(
                 f"The table has no column {column!r}. "
-                f"Its columns are: {', '.join(map(str, self._cells))}."
+                f"Its columns are: {', '.join(map(repr, self._cells))}."
             )
         raise RowError(
             f"Row {self.number} (id {self._cells.get('id')!r}): {column!r} is empty. "
-            f"Fill it, drop the row, or use row.get({column!r}) if it may be empty."
+            f"Fill it, drop the row, or use row.get({column!r}, '') if it may be empty."
         )
 
     def get(self, column: str, default: Any = None) -> Any:
@@ -69,28 +69,30 @@ class Row(Mapping[str, Any]):
 def with_ids(table: pd.DataFrame) -> pd.DataFrame:
     """The table with an ``id`` column that can serve as custom_id.
 
-    A table that has none gets ``row-1``, ``row-2``, ... by position. Raises `RowError` for an empty
-    table and for ids that are missing, double, or longer or stranger than `ID_RULE` allows.
+    A table that has none gets ``row-1``, ``row-2``, ... by position. Ids become text, numbers
+    too. Raises `RowError` for an empty table and for ids that are missing, duplicate, or longer or
+    stranger than `ID_RULE` allows.
     """
     if table.empty:
         raise RowError("The table has no rows. Check the file that it was read from.")
     _check_columns(table)
+    if table.index.name == "id":
+        raise RowError("The ids are the index, not a column. Make them one with reset_index().")
     if "id" not in table.columns:
         return table.assign(id=[f"row-{number}" for number in range(1, len(table) + 1)])
     for number, value in enumerate(table["id"], start=1):
         if _is_empty(value):
             raise RowError(f"Row {number} has no id. Fill it, or drop the column to have ids made.")
-    ids = table["id"].map(str)
+    ids = table["id"].map(_as_id)
     for number, value in enumerate(ids, start=1):
         if not ID_RULE.fullmatch(value):
             raise RowError(f"Row {number}: the id {value!r:.80} is not {ID_RULE_TEXT}. Rename it.")
-    twice = ids[ids.duplicated(keep=False)]
-    if len(twice):
+    if len(twice := ids[ids.duplicated(keep=False)]):
         numbers = [number for number, value in enumerate(ids, start=1) if value == twice.iloc[0]]
         raise RowError(
-            f"The id {twice.iloc[0]!r} stands in rows {', '.join(map(str, numbers[:5]))}"
-            f"{' and more' if len(numbers) > 5 else ''}. Results are matched by id, so each row "
-            "needs its own."
+            f"{twice.nunique()} of the ids are not unique: {twice.iloc[0]!r} is that of rows "
+            f"{', '.join(map(str, numbers[:5]))}{' and more' if len(numbers) > 5 else ''}. Results "
+            "are matched by id: take drop_duplicates('id'), or drop the column to have ids made."
         )
     return table.assign(id=ids)
 
@@ -126,7 +128,8 @@ def answer_format(model: type[BaseModel]) -> dict[str, Any]:
 
 def _strict_problems(schema: dict, place: str) -> Iterator[str]:
     for keyword in sorted(_UNSUPPORTED & schema.keys()):
-        yield f"{place}: it has {keyword!r}, which is not supported; take it out of the model"
+        more = ", also '= ...' behind a field" if keyword == "default" else ""
+        yield f"{place}: it has {keyword!r}, which is not supported; take it out of the model{more}"
     if "$ref" in schema and len(schema.keys() - {"$defs"}) > 1:
         yield f"{place}: a nested model cannot have a description here; put it into its docstring"
     if not schema.keys() & {"type", "enum", "const", "anyOf", "$ref", *_UNSUPPORTED}:
@@ -138,7 +141,7 @@ def _strict_problems(schema: dict, place: str) -> Iterator[str]:
         yield f"{place}: give the model model_config = ConfigDict(extra='forbid')"
     for name in properties:
         if name not in schema.get("required", []):
-            yield f"{place}.{name}: every field is required; for an optional one write 'X | None'"
+            yield f"{place}.{name}: every field is required; for an optional one write only 'X | None'"
     parts = [(f"{place}.{name}", part) for name, part in properties.items()]
     parts += [(f"{place}[]", schema["items"])] if "items" in schema else []
     parts += [(place, part) for part in schema.get("anyOf", [])]
@@ -150,6 +153,11 @@ def _strict_problems(schema: dict, place: str) -> Iterator[str]:
 def _check_columns(table: pd.DataFrame) -> None:
     if double := table.columns[table.columns.duplicated()].tolist():
         raise RowError(f"The table has two columns named {double[0]!r}. Rename or drop one.")
+
+
+def _as_id(value: Any) -> str:
+    # pandas reads whole numbers as decimals where another cell of the column is empty.
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _is_empty(value: Any) -> bool:

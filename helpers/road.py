@@ -10,14 +10,17 @@ from openai.types import CompletionUsage
 from pydantic import BaseModel
 
 from helpers.batchfile import Shard, read, write
-from helpers.costs import estimate
+from helpers.costs import estimate, price
 from helpers.jobs import JobError
+from helpers.outcomes import answered
 from helpers.progress import Progress
 from helpers.rounds import merge, retry
 from helpers.state import State
 from helpers.submission import check_model, submit
 from helpers.table import collect
 from helpers.waiting import wait
+
+_SHOWN = 200
 
 
 def run(
@@ -33,8 +36,8 @@ def run(
 ) -> pd.DataFrame:
     """The outcomes of all requests: one line each, in order, as `collect` gives them.
 
-    Checks and writes the batch files, tries the first ``try_first`` requests with Chat Completions,
-    estimates the cost from them (`BudgetError` above ``budget`` US dollars, before anything is
+    Checks and writes the batch files, tries the first ``try_first`` requests with Chat Completions
+    (`JobError` if none of them has an answer that can be used), estimates the cost from them (`BudgetError` above ``budget`` US dollars, before anything is
     submitted), submits, waits, collects, and sends what can succeed on another try again, in up to
     ``rounds`` rounds. Safe to run again: what was tried, submitted or collected is not paid twice.
     ``say`` gets a line for everything that was found in order before the job starts; ``show`` gets
@@ -43,8 +46,7 @@ def run(
     shards = write(requests, folder)
     count = sum(shard.requests for shard in shards)
     say(f"checked: {count:,} requests to {shards[0].model}, batch files: {len(shards)}")
-    tried, usages = _try(client, shards, try_first, say)
-    say(f"tried: {len(tried)}, all answered")
+    tried, usages = _try(client, shards, try_first, answer, say)
     costs = estimate(shards, tried, usages, budget=budget)["batch_usd"]
     say(f"price: {costs['expected']:.4f} US dollars expected, {budget:.4f} allowed")
     job = submit(client, shards)
@@ -54,13 +56,22 @@ def run(
         second = submit(client, again)
         wait(client, second, show or Progress(client, second, say))
         outcomes = merge(outcomes, collect(client, second, answer))
+    counts = outcomes["outcome"].value_counts()
+    say(f"outcomes: {', '.join(f'{n:,} {outcome}' for outcome, n in counts.items())}")
     return outcomes
 
 
 def _try(
-    client: openai.OpenAI, shards: list[Shard], count: int, say: Callable[[str], None]
+    client: openai.OpenAI,
+    shards: list[Shard],
+    count: int,
+    answer: type[BaseModel] | None,
+    say: Callable[[str], None],
 ) -> tuple[list[dict], list[CompletionUsage]]:
-    """The first requests and the usage of each, kept in ``job.json``, so that each is paid once."""
+    """The first requests and the usage of each, kept in ``job.json``, so that each is paid once.
+
+    Where no answer is of use they are asked again the next time, after a change.
+    """
     if count < 1 or shards[0].endpoint != "/v1/chat/completions":
         raise ValueError(
             "run estimates from at least one request tried with Chat Completions. For other "
@@ -73,24 +84,39 @@ def _try(
         model = check_model(client, shards[0].model)
         state.save(shards[0], model=model)
     say(model)
+    for service in ("batch", "standard"):
+        price(shards[0].model, service)
     for request in tried:
         if request["custom_id"] not in kept:
-            kept[request["custom_id"]] = _usage_of(client, request)
+            kept[request["custom_id"]] = _asked(client, request, answer)
             state.save(shards[0], tried=kept)
-    return tried, [CompletionUsage.model_validate(kept[request["custom_id"]]) for request in tried]
+    found = {request["custom_id"]: kept[request["custom_id"]] for request in tried}
+    usable = [trial["said"] for trial in found.values() if trial["usable"]]
+    useless = [f"{name}: {trial['said']}" for name, trial in found.items() if not trial["usable"]]
+    if not usable:
+        state.save(shards[0], tried={})
+        heading = "None of the answers tried can be used, nothing was submitted:"
+        ending = "Change the request or the answer model, then run this again."
+        raise JobError("\n- ".join([heading, *useless]) + f"\n{ending}")
+    say(f"tried: {len(tried)}, {len(usable)} can be used; the first: {usable[0]}")
+    return tried, [CompletionUsage.model_validate(trial["usage"]) for trial in found.values()]
 
 
-def _usage_of(client: openai.OpenAI, request: dict) -> dict:
+def _asked(client: openai.OpenAI, request: dict, answer: type[BaseModel] | None) -> dict:
+    """What came of one request tried with Chat Completions, and its usage."""
     body = request["body"]
     try:
         # extra_body: a compatible server may know parameters that the SDK does not.
-        answer = client.chat.completions.create(
+        completion = client.chat.completions.create(
             model=body["model"], messages=body["messages"], extra_body=body
         )
     except openai.APIError as error:
         raise JobError(
             f"The trial of {request['custom_id']} failed, nothing was submitted: {error}"
         ) from error
-    if answer.usage is None:
+    if completion.usage is None:
         raise JobError("The server reports no usage, so the cost cannot be estimated.")
-    return answer.usage.to_dict()
+    outcome = answered(completion.to_dict(), answer)
+    usable = outcome.outcome == "ok"
+    said = str(outcome.answer) if usable else f"{outcome.code}, {outcome.reason}"
+    return {"usage": completion.usage.to_dict(), "usable": usable, "said": said[:_SHOWN]}

@@ -79,7 +79,11 @@ def _not_json(value: Any, place: str = "") -> str:
         try:
             orjson.dumps(value, option=_OPTIONS)
         except TypeError as error:
-            return f"{place} is of type {type(value).__name__} ({error})"
+            if isinstance(value, type):
+                return (
+                    f"{place} is the class {value.__name__}; for an answer's, write answer_format"
+                )
+            return f"{place} is of type {type(value).__name__} ({error}); str(...) makes it text"
         return ""
     return next(filter(None, (_not_json(part, at) for at, part in parts)), "")
 
@@ -117,7 +121,9 @@ class Checks:
         """The request as a line of the file; empty, and the reasons kept, if it cannot be one."""
         self.count += 1
         if not isinstance(request, dict):
-            self.problems.append(f"line {number}: is a {type(request).__name__}, not an object")
+            found = f"is a {type(request).__name__}, not an object"
+            found = "is nothing; does the function return it?" if request is None else found
+            self.problems.append(f"line {number}: {found}")
             return b""
         problems = self._problems(number, request)
         line = b""
@@ -140,7 +146,10 @@ class Checks:
         for custom_id, number, place in self.ids.far_apart():
             self.problems.append(f"line {number} ({custom_id!r}): {place} has {_SAME_ID}")
         if self.count == 0:
-            self.problems.append("there are no requests; check the table that they are made from")
+            self.problems.append(
+                "there are no requests; check the table that they are made from, and whether they "
+                "come from a generator, which gives them only once"
+            )
         if self.problems:
             raise BatchFileError(self.problems)
 
@@ -150,7 +159,12 @@ class Checks:
         if custom_id is None or method is None or url is None or body is None:
             return [f"lacks {', '.join(key for key in _KEYS if get(key) is None)}"]
         problems = []
-        if not isinstance(custom_id, str) or not ID_RULE.fullmatch(custom_id):
+        if not isinstance(custom_id, str):
+            found = type(custom_id).__name__
+            problems.append(
+                f"its custom_id is of type {found}, not text; with_ids makes text of ids"
+            )
+        elif not ID_RULE.fullmatch(custom_id):
             problems.append(f"its custom_id is not {ID_RULE_TEXT}")
         elif place := self.ids.add(custom_id, number):
             problems.append(f"{place} has {_SAME_ID}")

@@ -85,8 +85,8 @@ def _chooser_of(results: ResultsBrowser) -> dict[str, Any]:
 
 
 def readable_tables() -> None:
-    """Lets pandas show texts whole and aligned to the left, and numbers with four decimals."""
-    pd.set_option("display.max_colwidth", None, "display.precision", 4)
+    """Lets pandas show texts to the left and up to 1,000 characters, and numbers to four decimals."""
+    pd.set_option("display.max_colwidth", 1_000, "display.precision", 4)
     if shell := get_ipython():
         formatter = shell.display_formatter.formatters["text/html"]
         formatter.for_type(pd.DataFrame, _page_of)

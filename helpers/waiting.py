@@ -14,7 +14,7 @@ from helpers.submission import submit
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 60.0
 _PATIENCE = 10
 _OUTAGES = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
-_GO_ON = "The batches go on. Run this again to wait for them."
+_GO_ON = "The batches stay submitted. Run this again to wait for them."
 
 
 def wait(

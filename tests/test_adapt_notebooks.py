@@ -97,27 +97,29 @@ def folder(tmp_path):
 def test_three_edits_make_the_furniture_notebook_caption_a_folder(tmp_path, folder):
     notebook = Cells("furniture_captioning", tmp_path)
     # 1. the pictures
-    notebook.edit(
-        'FOLDER = helpers.DATA / "furniture"', f'FOLDER = __import__("pathlib").Path("{folder}")'
-    )
+    notebook.edit('FOLDER = helpers.DATA / "furniture"', f'FOLDER = "{folder}"')
     # 3. the question
     notebook.edit("You write captions for the pictures of a furniture shop.", "You describe rooms.")
     notebook.run(first="MODEL =", last="MODEL =")
     notebook.run(first="PROMPT =", last="PROMPT =")
-    with pytest.raises(helpers.BatchFileError, match="sofa,_red"):
-        notebook.run(first="FOLDER =", last="FOLDER =")
     # 2. the ids
-    (folder / "sofa, red.jpg").rename(folder / "sofa red.jpg")
+    (folder / "sofa_ red.jpg").touch()
+    with pytest.raises(helpers.RowError, match="'sofa__red_jpg' is that of rows 3, 4"):
+        notebook.run(first="FOLDER =", last="FOLDER =")
+    (folder / "sofa_ red.jpg").unlink()
     notebook.run(first="FOLDER =", last="FOLDER =")
     asked = [*map(notebook.names["request_for"], helpers.rows(notebook.names["mine"]))]
-    assert [request["custom_id"] for request in asked] == ["lamp-2", "rug", "sofa_red"]
+    assert [request["custom_id"] for request in asked] == ["lamp-2_PNG", "rug_jpg", "sofa__red_jpg"]
     # The whole job, as the text gives it.
     (call,) = re.findall(r"`(helpers\.run\(.*?)` is the whole job", notebook.prose)
     notebook.names["client"] = replay_client(
         tmp_path / "replay.sqlite", recordings=recorded(tmp_path, asked)
     )
     outcomes = eval(call.replace("helpers.JOBS", "JOBS"), notebook.names)
-    assert outcomes["answer"].to_dict() == dict.fromkeys(["lamp-2", "rug", "sofa_red"], "A thing.")
+    assert outcomes["answer"].to_dict() == dict.fromkeys(notebook.names["ids"], "A thing.")
+    (gallery,) = re.findall(r"`(helpers\.Gallery\(mine.*?)` shows", notebook.prose)
+    shown = eval(gallery, notebook.names | {"outcomes": outcomes})
+    assert shown.text().splitlines() == ["lamp 2: A thing.", "rug: A thing.", "sofa, red: A thing."]
 
 
 def recorded(tmp_path, requests):

@@ -7,6 +7,7 @@ import json
 import math
 import resource
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -68,11 +69,40 @@ def test_all_missing_keys_are_named_at_once(problems):
     assert problems([{"custom_id": "a"}]) == ["line 1 ('a'): lacks method, url, body"]
 
 
-@pytest.mark.parametrize("custom_id", ["two words", "a/b", "é", "a\n", "x" * 65, 17, ["a"]])
+@pytest.mark.parametrize("custom_id", ["two words", "a/b", "é", "a\n", "x" * 65])
 def test_a_strange_custom_id_is_refused_with_the_rule(problems, custom_id):
     (problem,) = problems([request(custom_id)])
     assert problem.startswith(f"line 1 ({custom_id!r})")
     assert "custom_id is not 1 to 64 of the characters A-Z a-z 0-9 _ -" in problem
+
+
+@pytest.mark.parametrize(("custom_id", "kind"), [(17, "int"), (["a"], "list")])
+def test_a_custom_id_that_is_no_text_is_refused_with_the_way_to_one(problems, custom_id, kind):
+    (problem,) = problems([request(custom_id)])
+    assert f"its custom_id is of type {kind}, not text; with_ids makes text" in problem
+
+
+@pytest.mark.parametrize("content", [None, 5, 2.5])
+def test_a_message_of_the_user_without_text_is_refused(problems, content):
+    messages = [{"role": "system", "content": "Sort."}, {"role": "user", "content": content}]
+    (problem,) = problems([request("a", messages=messages)])
+    assert f"has a message 2 without text; its content is {content}" in problem
+
+
+def test_an_answer_model_in_the_place_of_its_format_is_refused_with_the_way_to_it():
+    with pytest.raises(BatchFileError, match=r"is the class Path; for an answer's, write answer_f"):
+        check([request("a", response_format=Path)])
+
+
+def test_an_assistants_message_may_be_without_text():
+    messages = [{"role": "assistant", "content": None}, {"role": "user", "content": "Go on."}]
+    assert check([request("a", messages=messages)]).loc["requests", "found"] == "1"
+
+
+@pytest.mark.parametrize("wrong", [{"type": "object", "properties": {}}, "json_schema"])
+def test_a_bare_schema_is_no_response_format(problems, wrong):
+    (problem,) = problems([request("a", response_format=wrong)])
+    assert "has a response_format that is none; make it with answer_format" in problem
 
 
 def test_a_custom_id_used_twice_is_refused_with_both_lines(problems):

@@ -198,7 +198,9 @@ def test_a_job_that_waits_for_room_goes_on_in_another_kernel(client, script, add
     script(queue_tokens=1_000)
     shards = helpers.write(recorded(*GOOD), tmp_path / "films", max_requests=1)
     job = helpers.submit(client, shards)
-    with pytest.raises(helpers.JobError, match=r"Not finished after 0 seconds. The batches go on"):
+    with pytest.raises(
+        helpers.JobError, match=r"Not finished after 0 seconds. The batches stay submitted"
+    ):
         helpers.wait(client, job, sleep=no_pause, limit=0)
     with openai.OpenAI(api_key="any", base_url=address) as other:
         assert everything_came(other, shards)

@@ -309,14 +309,20 @@ def test_a_kind_called_everything_can_be_chosen(items):
     assert shown.place.value == "1 of 1"
 
 
+def test_without_kinds_everything_is_shown(items):
+    gallery = Gallery(items.drop(columns="kind"), kind=None)
+    assert gallery.page() == Gallery(items).page()
+    assert Shown(gallery).place.value == "1 of 3"
+
+
 def test_a_missing_picture_is_named_with_its_row(items):
     with pytest.raises(ValueError, match=r"Row 2: there is no picture 'nowhere.jpg'"):
         Gallery(items.assign(picture=[items["picture"][0], "nowhere.jpg", "x"]))
 
 
 def test_a_missing_column_is_named_with_those_that_exist(items):
-    with pytest.raises(ValueError, match=r"no column 'caption'.*'title'"):
-        Gallery(items.drop(columns="caption"))
+    with pytest.raises(ValueError, match=r"no column 'caption' and 'kind'\..*'title'"):
+        Gallery(items.drop(columns=["caption", "kind"]))
 
 
 def test_a_line_break_in_a_caption_does_not_break_the_line(items):

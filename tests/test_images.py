@@ -456,9 +456,26 @@ def test_no_pictures_are_no_parts():
     assert image_parts([]) == []
 
 
-def test_one_bad_picture_among_many_is_named(tmp_path):
-    with pytest.raises(PictureError, match=r"gone\.png cannot be read"):
-        image_parts([PNG, PNG, tmp_path / "gone.png", PNG])
+def test_all_bad_pictures_among_many_are_named(tmp_path):
+    with pytest.raises(PictureError, match="2 of 4 pictures:") as caught:
+        image_parts([PNG, tmp_path / "gone.png", tmp_path / "lost.png", PNG])
+    assert all(f"{name}.png cannot be read" in str(caught.value) for name in ("gone", "lost"))
+
+
+@pytest.mark.parametrize("detail", ["auto", "low", "high", "original"])
+def test_every_level_of_detail_is_sent(detail):
+    assert image_part(PNG, detail)["image_url"]["detail"] == detail
+
+
+def test_another_level_of_detail_is_refused():
+    with pytest.raises(ValueError, match="'hi'; it can be auto, low, high"):
+        image_part(PNG, "hi")
+
+
+@pytest.mark.parametrize("long_side", [0, "768", 0.5])
+def test_a_long_side_that_is_no_number_of_pixels_is_refused(long_side):
+    with pytest.raises(ValueError, match="it is a number of pixels"):
+        image_part(PNG, long_side=long_side)
 
 
 # Tokens
@@ -476,6 +493,7 @@ def test_one_bad_picture_among_many_is_named(tmp_path):
         (4032, 3024, "auto", 14364),
         (3024, 4032, "auto", 14364),
         (512, 384, "low", 231),
+        (1024, 768, "original", 922),
         (1024, 768, "high", 922),
         (1, 1, "auto", 2),
         (33, 32, "auto", 3),

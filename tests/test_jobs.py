@@ -339,7 +339,7 @@ def test_a_batch_that_is_finished_costs_no_pause(client, shards):
 
 def test_an_interrupt_says_how_to_come_back(client, shards):
     job = helpers.submit(client, shards)
-    with pytest.raises(KeyboardInterrupt, match=r"batches go on.*Run this again"):
+    with pytest.raises(KeyboardInterrupt, match=r"batches stay submitted.*Run this again"):
         helpers.wait(client, job, sleep=interrupt)
 
 

@@ -402,6 +402,7 @@ def test_a_batch_for_another_endpoint_is_refused(client, tmp_path, server):
     job = run(client, helpers.write([line], tmp_path / "vectors"))
     (outcome,) = helpers.collect(client, job).itertuples()
     assert "Only /v1/chat/completions" in outcome.reason
+    assert not outcome.retry
     assert not server.asked
 
 
@@ -452,7 +453,7 @@ def test_a_request_can_be_tried_first(client, server):
 
 
 def test_a_local_model_has_no_price_and_says_where_to_put_one(client, tmp_path):
-    with pytest.raises(LookupError, match=r"no batch price for 'org/tiny-1'.*Add a line"):
+    with pytest.raises(LookupError, match=r"no batch price for 'org/tiny-1'.*Add its two lines"):
         helpers.run(client, REQUESTS, tmp_path / "rows", budget=1)
 
 

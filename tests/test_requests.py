@@ -84,7 +84,18 @@ def test_a_double_id_is_refused_with_all_its_rows():
     message = row_error(pd.DataFrame({"id": ["a", "b", "c", "b", "b"]}))
     assert "'b'" in message
     assert "rows 2, 4, 5" in message
-    assert "each row needs its own" in message
+    assert message.startswith("1 of the ids")
+    assert "drop_duplicates('id')" in message
+
+
+def test_whole_numbers_that_pandas_read_as_decimals_are_ids_as_they_were():
+    table = pd.DataFrame({"id": [1000.0, None, 1002.0]}).dropna()
+    assert with_ids(table)["id"].tolist() == ["1000", "1002"]
+
+
+def test_ids_in_the_index_are_refused_with_the_way_to_a_column():
+    table = pd.DataFrame({"id": ["a"], "text": ["one"]}).set_index("id")
+    assert "reset_index()" in row_error(table)
 
 
 def test_ids_that_are_the_same_as_text_are_double():
@@ -113,7 +124,7 @@ def test_an_empty_cell_is_refused_with_row_id_column_and_what_to_do(value):
     assert "Row 5" in message
     assert "'film-5'" in message
     assert "'Overview' is empty" in message
-    assert "row.get('Overview')" in message
+    assert "row.get('Overview', '')" in message
 
 
 @pytest.mark.parametrize("value", EMPTY, ids=EMPTY_IDS)
@@ -127,7 +138,7 @@ def test_get_returns_the_default_for_an_empty_cell_and_for_no_column():
 
 
 def test_a_misspelt_column_is_refused_with_the_names_of_the_columns():
-    with pytest.raises(RowError, match=r"no column 'Text'.* id, text\."):
+    with pytest.raises(RowError, match=r"no column 'Text'.* 'id', 'text'\."):
         Row(1, {"id": "a", "text": "one"})["Text"]
 
 

@@ -111,7 +111,7 @@ def test_what_cannot_succeed_is_not_tried_again(client, wire, folder, requests):
 
 def test_rounds_end_when_the_error_stays(tmp_path, folder):
     answer = {
-        "choices": [],
+        "choices": [{"message": {"content": "Fine."}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10},
     }
     failure = {"status_code": 500, "body": {"error": {"message": "Sorry."}}}
@@ -286,9 +286,25 @@ def test_a_line_is_said_for_all_that_is_in_order_and_then_the_progress(client, t
     helpers.run(client, recorded()[:4], tmp_path / "films", budget=1, say=said.append)
     assert said[0] == "checked: 4 requests to gpt-6-luna, batch files: 1"
     assert said[1] == "model: gpt-6-luna, no shutdown announced"
-    assert said[2] == "tried: 3, all answered"
+    assert said[2].startswith("tried: 3, 3 can be used; the first: {")
     assert re.fullmatch(r"price: 0\.0\d+ US dollars expected, 1\.0000 allowed", said[3])
-    assert said[-1].endswith("completed, 4 ok and 0 failed of 4")
+    assert said[-2].endswith("completed, 4 ok and 0 failed of 4")
+    assert said[-1] == "outcomes: 4 ok"
+
+
+def test_a_run_stops_where_no_tried_answer_fits_and_tries_again_after_the_change(
+    client, wire, folder, requests
+):
+    class Other(BaseModel):
+        mood: str
+
+    for _ in range(2):
+        with pytest.raises(helpers.JobError, match="mood: Field required"):
+            helpers.run(client, requests[:3], folder, budget=1, answer=Other)
+    assert set(wire.calls) == {MODEL, CHAT}
+    assert wire.calls.count(CHAT) == 6
+    outcomes = helpers.run(client, requests[:3], folder, budget=1, answer=MovieAnswer)
+    assert outcomes["outcome"].tolist() == ["ok"] * 3
 
 
 def test_both_rounds_show_their_progress(client, tmp_path):

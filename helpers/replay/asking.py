@@ -120,7 +120,7 @@ class Asking(Life):
             super()._validate(batch)
             return
         message = f"Only {_ENDPOINT} can be passed on to the server, not {batch['endpoint']}."
-        error = batch_error("invalid_request", message, None, "endpoint")
+        error = batch_error("invalid_request", message, 1, "endpoint")
         batch["errors"] = {"object": "list", "data": [error]}
         self._enter(batch, "failed")
 
