@@ -16,7 +16,7 @@ from helpers.images import (
     size_table,
 )
 from helpers.jobs import Job, JobError
-from helpers.outcomes import Outcome, outcome_of
+from helpers.outcomes import Outcome, answered, outcome_of
 from helpers.paths import DATA, JOBS
 from helpers.pictures import PictureError
 from helpers.progress import Progress
@@ -32,7 +32,7 @@ from helpers.waiting import wait
 __all__ = [
     "DATA", "JOBS", "BatchFileError", "BudgetError", "Gallery", "Job", "JobError", "ModeError",
     "Outcome", "PictureError", "Progress", "ResultsBrowser", "Row", "RowError", "Shard",
-    "actual", "answer_format", "cancel", "check", "check_model", "clean_up", "collect",
+    "actual", "answer_format", "answered", "cancel", "check", "check_model", "clean_up", "collect",
     "connect", "contact_sheet", "estimate", "image_part", "image_parts", "image_tokens",
     "list_batches", "merge", "outcome_of", "price", "readable_tables", "retry", "rows", "run",
     "size_table", "submit", "wait", "with_ids", "write",

@@ -136,7 +136,7 @@ def clean_up(client: openai.OpenAI, job: Job, say: Callable[[str], None] = print
     for file in uploads:
         client.files.delete(file.id)
     say(
-        f"{len(uploads)} uploaded files deleted. What the batches have answered stays billed, and "
+        f"{len(uploads)} uploaded file{'' if len(uploads) == 1 else 's'} deleted. What the batches have answered stays billed, and "
         f"their results stay: here in {job.folder.name}, at the server for 30 days."
     )
     return len(uploads)

@@ -48,7 +48,7 @@ def connect(mode: str | None = None, say: Callable[[str], None] = print) -> open
         if not os.environ.get("OPENAI_API_KEY"):
             raise ModeError(
                 "COOKBOOK_MODE is live, but OPENAI_API_KEY is not set. Set it in the environment "
-                "(never in a notebook) and restart the kernel, or unset COOKBOOK_MODE to replay."
+                "(never in a notebook) and start Jupyter anew, or unset COOKBOOK_MODE to replay."
             )
         client = openai.OpenAI()
         say(f"live: {client.base_url}, paid with OPENAI_API_KEY. To replay, unset COOKBOOK_MODE.")
@@ -136,7 +136,7 @@ def _upstream_url() -> str:
     found = f"is {url!r}" if url else "is not set"
     raise ModeError(
         f"COOKBOOK_MODE is local, but COOKBOOK_UPSTREAM {found}. Set it to the base URL of a server "
-        "with /chat/completions, for Ollama http://localhost:11434/v1, and restart the kernel."
+        "with /chat/completions, for Ollama http://localhost:11434/v1, and start Jupyter anew."
     )
 
 

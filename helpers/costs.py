@@ -16,7 +16,7 @@ PRICES = DATA / "prices.csv"
 
 
 class BudgetError(RuntimeError):
-    """The job could cost more than its budget. Nothing was submitted."""
+    """The job could cost more than its budget, and was not submitted."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def estimate(
     highest = table["batch_usd"].max()
     if highest > budget:
         raise BudgetError(
-            f"This job could cost {highest:.4f} US dollars, the budget is {budget:.4f}. Nothing was "
-            "submitted. Raise the budget, lower max_completion_tokens, or take fewer rows."
+            f"This job could cost {highest:.4f} US dollars, the budget is {budget:.4f}. It was "
+            "not submitted. Raise the budget, lower max_completion_tokens, or take fewer rows."
         )
     return table
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from openai import BaseModel as OpenAIModel
 from pydantic import BaseModel, ValidationError
 
 from helpers.bodies import as_count, as_object, read_body
@@ -52,8 +53,12 @@ def outcome_of(line: dict, answer: type[BaseModel] | None = None) -> Outcome:
     return Outcome("failed", code, str(reason), again)
 
 
-def answered(body: dict, model: type[BaseModel] | None) -> Outcome:
-    """The outcome of a request that was answered: ``ok``, or ``failed`` if the answer is no use."""
+def answered(body: dict | OpenAIModel, model: type[BaseModel] | None = None) -> Outcome:
+    """The outcome of an answer, as the SDK gives it or as it stands in a line.
+
+    ``ok``, or ``failed`` if it is no use: refused, cut off, or another shape than ``model`` has.
+    """
+    body = body.to_dict() if isinstance(body, OpenAIModel) else body
     content, refusal, stopped, tokens = read_body(body)
     # The SDK checks these only in .parse(); a line of a batch has to be checked by hand.
     if refusal:

@@ -63,7 +63,8 @@ class Progress:
             if self._cancelled and any(batch.status != "completed" for batch in batches):
                 raise JobError(
                     "The job was cancelled. What was answered is billed and kept: run this cell "
-                    "again, then collect it. A retry sends the rest."
+                    "again, then collect it. A retry would send the rest, and so would run again, "
+                    "unless with rounds=1."
                 )
 
     def _cancel(self, say: Callable[[str], None]) -> None:
@@ -93,7 +94,7 @@ class _View:
 
         wide = Layout(flex="1 1 auto", min_width="60px")
         self.bars = [IntProgress(value=0, max=1, layout=wide) for _ in range(count)]
-        self.texts = [Label(layout=Layout(flex="0 0 auto")) for _ in range(count)]
+        self.texts = [Label(layout=Layout(flex="0 0 20em")) for _ in range(count)]
         self.summary = Label()
         lines = [HBox(pair) for pair in zip(self.bars, self.texts, strict=True)]
         button = [_cancel_button(cancel)] if cancel else []

@@ -116,7 +116,7 @@ def _asked(client: openai.OpenAI, request: dict, answer: type[BaseModel] | None)
         ) from error
     if completion.usage is None:
         raise JobError("The server reports no usage, so the cost cannot be estimated.")
-    outcome = answered(completion.to_dict(), answer)
+    outcome = answered(completion, answer)
     usable = outcome.outcome == "ok"
     said = str(outcome.answer) if usable else f"{outcome.code}, {outcome.reason}"
     return {"usage": completion.usage.to_dict(), "usable": usable, "said": said[:_SHOWN]}

@@ -1,6 +1,7 @@
 """outcome -> table: what came of every request, in the order of the reader's rows."""
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -35,16 +36,19 @@ def collect(
     model (or ``answer``, the text, without one), prompt_tokens, cached_tokens, completion_tokens,
     round. A field named like one of the other columns becomes ``answer_<field>``.
     Output and error file are merged by custom_id, because neither keeps the order of the input
-    (Batch guide). Nothing raises for a line that failed: its reason stands in the table.
+    (Batch guide). Nothing raises for a line that failed: its reason stands in the table. Warns
+    where a batch has not ended: its rows are missing, to be collected later.
     """
     index: list[str] = []
     columns: dict[str, list] = {field: [] for field in Outcome._fields}
+    running = 0
     for shard, batch, paths in download(client, job, sleep):
         ids = list(batchfile.ids(shard.path))
         places = dict(zip(ids, range(len(index), len(index) + len(ids)), strict=True))
         index += ids
         reason = f"The batch {_STATE_OF.get(batch.status, 'is ' + batch.status)}."
         again = batch.status in FINAL
+        running += not again
         missing = Outcome("missing", "no_line", reason, again, round=shard.round)
         for field, value in zip(columns, missing, strict=True):
             columns[field] += [value] * len(ids)
@@ -54,6 +58,11 @@ def collect(
                 # The last field, round, stays that of the shard.
                 for column, value in zip(columns.values(), outcome[:-1], strict=False):
                     column[place] = value
+    if running:
+        message = (
+            f"{running} of {len(job.shards)} batches have not ended, and their rows are missing."
+        )
+        warnings.warn(f"{message} Wait for the job, then collect it again.", stacklevel=2)
     return _table(index, columns, answer)
 
 

@@ -156,7 +156,7 @@ def test_fewer_requests_than_are_to_be_tried_are_enough(client, wire, folder, re
 
 
 def test_a_budget_too_small_stops_before_anything_is_uploaded(client, wire, folder, requests):
-    with pytest.raises(helpers.BudgetError, match=r"budget is .*Nothing was\s+submitted.*Raise"):
+    with pytest.raises(helpers.BudgetError, match=r"budget is .*It was not submitted.*Raise"):
         helpers.run(client, requests, folder, budget=0.00001)
     assert set(wire.calls) == {MODEL, CHAT}
 
