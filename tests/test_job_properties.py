@@ -3,6 +3,7 @@
 import contextlib
 import json
 import tempfile
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -174,7 +175,10 @@ class Reader(RuleBasedStateMachine):
             return None
         if waits:
             helpers.wait(client, job, sleep=no_pause)
-        outcomes = helpers.collect(client, job, sleep=no_pause)
+        with warnings.catch_warnings():
+            # Unless it was waited for, a batch may still be running.
+            warnings.simplefilter("error" if waits else "ignore")
+            outcomes = helpers.collect(client, job, sleep=no_pause)
         while again := helpers.retry(job, outcomes):
             if until == "retry":
                 return None
