@@ -111,7 +111,7 @@ def test_three_edits_make_the_furniture_notebook_caption_a_folder(tmp_path, fold
     asked = [*map(notebook.names["request_for"], helpers.rows(notebook.names["mine"]))]
     assert [request["custom_id"] for request in asked] == ["lamp-2_PNG", "rug_jpg", "sofa__red_jpg"]
     # The whole job, as the text gives it.
-    (call,) = re.findall(r"`(helpers\.run\(.*?)` is the whole job", notebook.prose)
+    (call,) = re.findall(r"`outcomes = (helpers\.run\(.*?)` is the whole job", notebook.prose)
     notebook.names["client"] = replay_client(
         tmp_path / "replay.sqlite", recordings=recorded(tmp_path, asked)
     )
