@@ -21,8 +21,9 @@ def label(shard: Shard) -> dict[str, str]:
 
 
 def upload_name(shard: Shard) -> str:
-    """The name of a shard at the server: that of its folder, which stands for the content, and its own."""
-    return f"{shard.path.parent.name}-{shard.path.name}"
+    """The name of a shard at the server: that of its job's folder, of its round's, and its own."""
+    folders = [folder.name for folder in shard.path.parents[: 2 if shard.round > 1 else 1]]
+    return "-".join([*reversed(folders), shard.path.name])
 
 
 def find(batches: list[Batch], shard: Shard, or_failed: bool = False) -> Batch | None:

@@ -1,5 +1,6 @@
 """The account at the server: batches listed, cancelled, found; uploads used again and deleted."""
 
+import re
 import time
 
 import httpx2
@@ -169,6 +170,14 @@ def test_in_one_call_the_rest_of_an_expired_batch_goes_over_to_a_new_one(tmp_pat
     outcomes = helpers.run(client, recorded()[:5], tmp_path / "films", budget=1)
     assert outcomes["outcome"].tolist() == ["ok"] * 5
     assert sorted(outcomes["round"]) == [1, 1, 1, 2, 2]
+
+
+def test_the_list_names_the_job_of_every_round(tmp_path):
+    client = replay_client(tmp_path / "replay.sqlite", expire_after=3)
+    helpers.run(client, recorded()[:5], tmp_path / "films", budget=1)
+    second, first = helpers.list_batches(client)["file"]
+    assert re.fullmatch(r"films-\w{8}-requests-001\.jsonl", first)
+    assert re.fullmatch(r"films-\w{8}-round-2-\w{8}-requests-001\.jsonl", second)
 
 
 def test_waiting_for_room_outlasts_an_outage(client, wire, tmp_path):
