@@ -7,6 +7,7 @@ import html
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 import openai
 from IPython.display import display
@@ -33,6 +34,9 @@ class Progress:
     the rest again. Elsewhere there is a line for every tenth of a batch, too.
     """
 
+    # Ids of batches. Of the class: after an interrupt the button of an earlier view may be pressed.
+    _cancelled: ClassVar[set[str]] = set()
+
     def __init__(
         self,
         client: openai.OpenAI | None = None,
@@ -41,7 +45,6 @@ class Progress:
     ):
         self._client, self._job, self._say = client, job, say
         self._begun = time.monotonic()
-        self._cancelled = False
         self._said = 0
         self._moved: dict[str, int] = {}
         self._view: _View | None = None
@@ -60,7 +63,8 @@ class Progress:
         if self._view and all(self._is_over(batch) for batch in batches):
             self._view.close()
             self._view = None
-            if self._cancelled and any(batch.status != "completed" for batch in batches):
+            if self._was_cancelled() and any(batch.status != "completed" for batch in batches):
+                self._cancelled.difference_update(self._job.batch_ids)
                 raise JobError(
                     "The job was cancelled. What was answered is billed and kept: run this cell "
                     "again, then collect it. A retry would send the rest, and so would run again, "
@@ -68,11 +72,14 @@ class Progress:
                 )
 
     def _cancel(self, say: Callable[[str], None]) -> None:
-        self._cancelled = True
+        self._cancelled.update(self._job.batch_ids)
         cancel(self._client, self._job, say)
 
+    def _was_cancelled(self) -> bool:
+        return self._job is not None and not self._cancelled.isdisjoint(self._job.batch_ids)
+
     def _is_over(self, batch: Batch) -> bool:
-        return batch.status in FINAL and (self._cancelled or not found_no_room(batch))
+        return batch.status in FINAL and (self._was_cancelled() or not found_no_room(batch))
 
     def _say_moves(self, batches: list[Batch]) -> None:
         for batch in batches:

@@ -81,7 +81,12 @@ def project(tmp_path_factory) -> Path:
     left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     for part in ("data", "helpers", "notebooks"):
         shutil.copytree(ROOT / part, folder / part, ignore=left_out)
-    for name, source in (("markup", GALLERY_OF_MARKUP), ("cancel", A_JOB_TO_CANCEL)):
+    sources = {
+        "markup": GALLERY_OF_MARKUP,
+        "cancel": A_JOB_TO_CANCEL,
+        "interrupt": A_JOB_TO_CANCEL.replace("row-", "line-"),
+    }
+    for name, source in sources.items():
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")

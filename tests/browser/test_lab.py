@@ -89,6 +89,20 @@ def test_a_job_is_cancelled_by_its_button_while_the_cell_runs_after_asking(lab):
     page.context.close()
 
 
+def test_a_job_cancelled_after_an_interrupt_ends_the_cell_that_waits_for_it_again(lab):
+    page = lab.open("interrupt")
+    choose(page, "Run", "Run All Cells")
+    page.get_by_role("button", name="Cancel the job").wait_for()
+    choose(page, "Kernel", "Interrupt Kernel")
+    expect(page.get_by_text("Run this again to wait for them.").first).to_be_visible()
+    page.get_by_role("button", name="Cancel the job").click()
+    page.get_by_role("button", name="Yes, cancel").click()
+    expect(page.get_by_text("Cancelling 2 of 2 batches")).to_be_visible()
+    choose(page, "Run", "Run All Cells")
+    expect(page.get_by_text("JobError: The job was cancelled.")).to_be_visible()
+    page.context.close()
+
+
 def test_a_category_shows_all_its_films(lab):
     page = lab.ran("movie_categorization")
     cell = page.locator(".jp-CodeCell", has=page.locator(".widget-dropdown"))
