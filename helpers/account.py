@@ -136,9 +136,10 @@ def clean_up(client: openai.OpenAI, job: Job, say: Callable[[str], None] = print
     uploads = [file for file in client.files.list(purpose="batch") if file.filename in names]
     for file in uploads:
         client.files.delete(file.id)
+    count = f"{len(uploads)} uploaded file{'' if len(uploads) == 1 else 's'}"
     say(
-        f"{len(uploads)} uploaded file{'' if len(uploads) == 1 else 's'} deleted. What the batches have answered stays billed, and "
-        f"their results stay: here in {job.folder.name}, at the server for 30 days."
+        f"{count} deleted. What the batches have answered stays billed, and their results stay: "
+        f"here in {job.folder.name}, at the server for 30 days."
     )
     return len(uploads)
 

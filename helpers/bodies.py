@@ -39,7 +39,7 @@ def read_body(body: dict) -> Said:
 
 
 def _of_responses(body: dict, usage: dict) -> Said:
-    """openai/types/responses/response.py: the text stands in parts of messages, among other items."""
+    """openai/types/responses/response.py: the text is in parts of messages, among other items."""
     details = as_object(usage.get("input_tokens_details"))
     tokens = (
         as_count(usage.get("input_tokens")),

@@ -44,12 +44,12 @@ def price(model: str, service: str = "batch", table: Path = PRICES) -> Price:
     if model not in known.index:
         raise LookupError(
             f"{table.parent.name}/{table.name} has no {service} price for {model!r}, only for "
-            f"{', '.join(known.index)}. Add its two lines, batch and standard, with date and source."
+            f"{', '.join(known.index)}. Add its lines, batch and standard, with date and source."
         )
     found = known.loc[model]
     if found[["input", "output"]].isna().any():
         raise LookupError(
-            f"{table.parent.name}/{table.name}: the {service} line of {model!r} lacks its price for "
+            f"{table.parent.name}/{table.name}: the {service} line of {model!r} lacks a price for "
             "input or output. Fill it in; 0 if it costs nothing."
         )
     # Where no price for cached input is known, it counts as uncached: too high, never too low.

@@ -32,7 +32,8 @@ class JobError(RuntimeError):
 class Job:
     """The shards of one table and the id of the batch of each, in the same order.
 
-    ``server`` is the base URL of the client that submitted them, where it is known. `wait` puts a new id in the place of a batch that found no room in the queue.
+    ``server`` is the base URL of the client that submitted them, where it is known.
+    `wait` puts a new id in the place of a batch that found no room in the queue.
     """
 
     shards: list[Shard]
@@ -48,7 +49,7 @@ def refresh(client: openai.OpenAI, job: Job) -> tuple[list[Batch], float | None]
     """The batches of the job as they are now, and the pause in seconds that the server asks for.
 
     A batch with a final status is read from ``job.json``. The pause comes from the header
-    ``openai-poll-after-ms``, which the SDK's own polling helpers honour (openai/resources/videos.py).
+    ``openai-poll-after-ms``, which the SDK's polling helpers honour (openai/resources/videos.py).
     """
     batches, asked = [], []
     state = State(str(client.base_url))

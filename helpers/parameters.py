@@ -33,13 +33,13 @@ def unsuited(body: dict, url: str) -> list[str]:
 
 
 def _unsuited_messages(messages: Any) -> list[str]:
-    """openai/types/chat/chat_completion_message_param.py: only an assistant may say nothing."""
+    """Only an assistant may say nothing: openai/types/chat/chat_completion_message_param.py."""
     if not isinstance(messages, list | tuple) or not messages:
         return ["has no messages"]
     for number, message in enumerate(messages, start=1):
-        content = message.get("content") if isinstance(message, dict) else None
-        if not content and not isinstance(message, dict):
+        if not isinstance(message, dict):
             return [f"has a message {number} that is no object"]
+        content = message.get("content")
         if not isinstance(content, str | list | tuple) and message.get("role") != "assistant":
             return [f"has a message {number} without text; its content is {content!r:.40}"]
     return []

@@ -1,6 +1,6 @@
 """What a reader sees of a job while it runs: lines of text, and in Jupyter a view that moves.
 
-The lines stay on the page. The view has a bar per batch and a button, and goes when the job is done.
+The lines stay on the page. The view has a bar per batch and a button, and goes when the job ends.
 """
 
 import html

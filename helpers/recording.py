@@ -31,7 +31,8 @@ class Recorder(httpx2.BaseTransport):
     gets one line for each result file, with how many of its lines could not be recorded and why. A
     recording that fails does not fail the exchange, which is paid: ``say`` is told.
 
-    Raises `ValueError` or `OSError` when ``path`` holds something else than recordings, or cannot be.
+    Raises `ValueError` when ``path`` holds something else than recordings, `OSError` when it cannot
+    be read or written.
     """
 
     def __init__(

@@ -141,7 +141,7 @@ def _strict_problems(schema: dict, place: str) -> Iterator[str]:
         yield f"{place}: give the model model_config = ConfigDict(extra='forbid')"
     for name in properties:
         if name not in schema.get("required", []):
-            yield f"{place}.{name}: every field is required; for an optional one write only 'X | None'"
+            yield f"{place}.{name}: every field is required; for an optional one, only 'X | None'"
     parts = [(f"{place}.{name}", part) for name, part in properties.items()]
     parts += [(f"{place}[]", schema["items"])] if "items" in schema else []
     parts += [(place, part) for part in schema.get("anyOf", [])]

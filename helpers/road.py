@@ -37,11 +37,12 @@ def run(
     """The outcomes of all requests: one line each, in order, as `collect` gives them.
 
     Checks and writes the batch files, tries the first ``try_first`` requests with Chat Completions
-    (`JobError` if none of them has an answer that can be used), estimates the cost from them (`BudgetError` above ``budget`` US dollars, before anything is
-    submitted), submits, waits, collects, and sends what can succeed on another try again, in up to
-    ``rounds`` rounds. Safe to run again: what was tried, submitted or collected is not paid twice.
-    ``say`` gets a line for everything that was found in order before the job starts; ``show`` gets
-    the batches at every look, and is a `Progress` by default.
+    (`JobError` if none of the answers can be used), estimates the cost from them (`BudgetError`
+    above ``budget`` US dollars), and only then submits. Waits, collects, and sends what can succeed
+    on another try again, in up to ``rounds`` rounds. Safe to run again: what was tried, submitted
+    or collected is not paid twice. ``say`` gets a line for everything found in order before the
+    job starts, and the counts at its end; ``show`` gets the batches at every look, and is a
+    `Progress` by default.
     """
     shards = write(requests, folder)
     count = sum(shard.requests for shard in shards)

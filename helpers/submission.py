@@ -82,10 +82,11 @@ def check_model(client: openai.OpenAI, model: str, today: datetime.date | None =
         ) from None
     if shutdown and datetime.date.fromisoformat(shutdown) <= (today or datetime.date.today()):
         raise JobError(
-            f"The model {model!r} was shut down on {shutdown}. Nothing was submitted. Change MODEL; "
+            f"The model {model!r} was shut down on {shutdown}. Nothing was submitted. Change it; "
             "https://developers.openai.com/api/docs/deprecations names its replacement."
         )
-    return f"model: {model}, {f'to be shut down on {shutdown}' if shutdown else 'no shutdown announced'}"
+    end = f"to be shut down on {shutdown}" if shutdown else "no shutdown announced"
+    return f"model: {model}, {end}"
 
 
 def _has_a_batch(shard: Shard, state: State) -> bool:

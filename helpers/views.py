@@ -85,7 +85,7 @@ def _chooser_of(results: ResultsBrowser) -> dict[str, Any]:
 
 
 def readable_tables() -> None:
-    """Lets pandas show texts to the left and up to 1,000 characters, and numbers to four decimals."""
+    """Lets pandas show 1,000 characters of a text, to the left, and four decimals of a number."""
     pd.set_option("display.max_colwidth", 1_000, "display.precision", 4)
     if shell := get_ipython():
         formatter = shell.display_formatter.formatters["text/html"]

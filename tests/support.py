@@ -1,4 +1,4 @@
-"""What the tests share: recorded requests, a job run to its end, and a wire that can be disturbed."""
+"""What the tests share: recorded requests, a job run to its end, a wire that can be disturbed."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The three edits that the notebooks describe, made to their own cells, on data they do not know."""
+"""The three edits that the notebooks describe, made to their own cells, on data unknown to them."""
 
 import json
 import re

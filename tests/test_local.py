@@ -453,7 +453,7 @@ def test_a_request_can_be_tried_first(client, server):
 
 
 def test_a_local_model_has_no_price_and_says_where_to_put_one(client, tmp_path):
-    with pytest.raises(LookupError, match=r"no batch price for 'org/tiny-1'.*Add its two lines"):
+    with pytest.raises(LookupError, match=r"no batch price for 'org/tiny-1'.*Add its lines"):
         helpers.run(client, REQUESTS, tmp_path / "rows", budget=1)
 
 

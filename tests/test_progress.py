@@ -1,4 +1,4 @@
-"""What is said of a job: a line per change of status, the same whether watched or found finished."""
+"""What is said of a job: a line per change of status, the same if watched or found finished."""
 
 import re
 

@@ -16,8 +16,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 README = (ROOT / "README.md").read_text("utf-8")
 REQUIRED = re.findall(r"(?m)^([a-z][\w-]*)~=", (ROOT / "requirements.txt").read_text("utf-8"))
 ROAD = [
-    "ids", "packing", "parameters", "rules", "requests", "batchfile", "state", "jobs", "account", "submission", "waiting",
-    "bodies", "outcomes", "table", "rounds",
+    "ids", "packing", "parameters", "rules", "requests", "batchfile", "state", "jobs", "account",
+    "submission", "waiting", "bodies", "outcomes", "table", "rounds",
 ]  # fmt: skip
 SIDE_ROOMS = {"costs", "client", "images", "gallery", "views"}
 

@@ -67,7 +67,7 @@ class Asking(Life):
     def ask(self, batch_id: str) -> None:
         """Sends lines of a batch in progress for `Upstream.seconds`, and waits for their answers.
 
-        Does nothing while another process does the same: this look then shows what that one has got.
+        Does nothing while another process does the same: this look shows what that one has got.
         """
         batch = self.store.get("batches", batch_id)
         if batch is None or batch["status"] != "in_progress":

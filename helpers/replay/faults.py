@@ -6,8 +6,8 @@ A test or a reader puts a script to ``/v1/replay``, a route that no live server 
 
 ``GET`` of the same route gives the script back, with how often each fault has ``happened``.
 ``at`` is a route as in the table of routes, ``results`` for the result files of the next batch that
-ends, or ``validation`` for the next that is validated. Every fault happens ``times`` times, after it
-was passed over ``after`` times.
+ends, or ``validation`` for the next that is validated. Every fault happens ``times`` times, after
+it was passed over ``after`` times.
 """
 
 import socket

@@ -26,8 +26,9 @@ _EXPIRED = {
 class Life:
     """Moves batches on. ``queue_tokens`` and ``expire_after`` bring about what seldom happens.
 
-    ``models`` are those that exist; ``faults`` what is to go wrong; ``queue_tokens`` is the limit of enqueued prompt tokens;
-    ``expire_after`` the number of lines that a batch finishes before its 24 hours are over.
+    ``models`` are those that exist; ``faults`` what is to go wrong; ``queue_tokens`` is the limit
+    of enqueued prompt tokens; ``expire_after`` the number of lines that a batch finishes before its
+    24 hours are over.
     """
 
     store: Store

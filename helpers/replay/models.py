@@ -15,7 +15,8 @@ def known_models() -> dict[str, dict]:
     days = dict(zip(prices["model"], shutdown, strict=True)) | dict.fromkeys(_UNPRICED)
     return {
         model: {
-            "id": model, "object": "model", "created": 0, "owned_by": "openai", "shutdown_date": day,
+            "id": model, "object": "model", "created": 0, "owned_by": "openai",
+            "shutdown_date": day,
         }
         for model, day in days.items()
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Answers from another server: anything with the Chat Completions of the OpenAI API, and no batches.
+"""Answers from another server: any that has the Chat Completions of the OpenAI API, and no batches.
 
 Such are vLLM, llama.cpp and Ollama. Only ``/chat/completions`` is needed; of ``/models`` they have
 the list, one model each (as Ollama), or nothing.
@@ -20,8 +20,8 @@ _SHOWN = 300
 class Upstream:
     """The server that ``http`` leads to by its base URL.
 
-    A batch sends it up to ``at_once`` lines at the same time, and new ones for ``seconds`` each time
-    it is looked at.
+    A batch sends it up to ``at_once`` lines at the same time, and new ones for ``seconds`` each
+    time it is looked at.
     """
 
     http: httpx2.Client

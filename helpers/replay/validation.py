@@ -34,7 +34,7 @@ def check_upload(name: str, purpose: str, content: bytes) -> None:
 
 
 def check_batch(asked: dict) -> int:
-    """The life of the batch's result files in seconds; a 400 for a batch the API does not create."""
+    """The life of the batch's result files in seconds; a 400 for what the API does not create."""
     if asked.get("endpoint") not in ENDPOINTS:
         raise ApiError(400, "Unsupported endpoint.", "invalid_value", "endpoint")
     if asked.get("completion_window") != "24h":

@@ -266,7 +266,7 @@ def read_table(folder: Path) -> pd.DataFrame:
 
 
 def outputs(folder: Path) -> Path:
-    """Where files are written to; it is emptied before each run, because freeing old files takes time."""
+    """Where files are written to; emptied before each run, because freeing old files takes time."""
     return folder / "outputs"
 
 

@@ -89,7 +89,7 @@ def request_for(row) -> dict:
 
 
 def write_results(rows: int, folder: Path, per_file: int) -> None:
-    """An output and an error file for every ``per_file`` rows, each in another order than the table."""
+    """An output and an error file for every ``per_file`` rows, in another order than the table."""
     chance = random.Random(2)
     for start in range(0, rows, per_file):
         numbers = list(range(start, min(start + per_file, rows)))
@@ -147,7 +147,7 @@ def _line(number: int, status: int, body: dict) -> dict:
 
 
 def write_photographs(count: int, folder: Path) -> None:
-    """JPEGs of 1600 x 1200 pixels, soft shapes with grain, so that they compress like photographs."""
+    """JPEGs of 1600 x 1200 pixels, soft shapes with grain: so they compress like photographs."""
     chance = np.random.default_rng(3)
     for number in range(count):
         small = chance.integers(0, 255, (12, 16, 3), dtype=np.uint8)

@@ -71,7 +71,7 @@ def screens() -> Path:
 
 @pytest.fixture(scope="session")
 def markup() -> str:
-    """What stands in the only row of the notebook `markup`, which the copied project has as well."""
+    """What stands in the only row of the notebook `markup`, which the copied project has too."""
     return MARKUP
 
 

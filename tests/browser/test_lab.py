@@ -22,7 +22,8 @@ CONTRAST = """element => {
         return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
     };
     let behind = element;
-    while (numbers(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
+    while (numbers(getComputedStyle(behind).backgroundColor)[3] === 0)
+        behind = behind.parentElement;
     const [text, ground] = [getComputedStyle(element).color,
                             getComputedStyle(behind).backgroundColor].map(light);
     return Math.max(text, ground) / Math.min(text, ground);
