@@ -82,8 +82,8 @@ def check_model(client: openai.OpenAI, model: str, today: datetime.date | None =
         ) from None
     if shutdown and datetime.date.fromisoformat(shutdown) <= (today or datetime.date.today()):
         raise JobError(
-            f"The model {model!r} was shut down on {shutdown}. Nothing was submitted. Change it; "
-            "https://developers.openai.com/api/docs/deprecations names its replacement."
+            f"The model {model!r} was shut down on {shutdown}. Nothing was submitted. Change "
+            "MODEL; https://developers.openai.com/api/docs/deprecations names its replacement."
         )
     end = f"to be shut down on {shutdown}" if shutdown else "no shutdown announced"
     return f"model: {model}, {end}"
