@@ -136,7 +136,8 @@ def _upstream_url() -> str:
     found = f"is {url!r}" if url else "is not set"
     raise ModeError(
         f"COOKBOOK_MODE is local, but COOKBOOK_UPSTREAM {found}. Set it to the base URL of a "
-        "server with /chat/completions, for Ollama http://localhost:11434/v1, and start Jupyter anew."
+        "server with /chat/completions, for Ollama http://localhost:11434/v1, and start Jupyter "
+        "anew."
     )
 
 
