@@ -36,8 +36,8 @@ def check(requests: Iterable[dict] | str | PathLike) -> pd.DataFrame:
     """What was checked, what was found and the limit: a table with one line per check.
 
     Takes requests, or the path of a JSONL file. Raises `BatchFileError` with the line number of
-    everything that the Batch API would refuse at upload or validation; there, one bad line fails
-    the whole batch.
+    everything found that the Batch API is known to refuse (one bad line fails the whole batch, and
+    a wrong parameter every line), and of ids outside of `ID_RULE`, which is narrower.
     """
     checks, packing = Checks(), Packing()
     if isinstance(requests, str | PathLike):

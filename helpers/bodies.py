@@ -8,7 +8,8 @@ _STOPPED = {"max_output_tokens": "length", "content_filter": "content_filter"}
 class Said(NamedTuple):
     """The answer, or why there is none.
 
-    ``content`` is the text, or for embeddings the vector (a list of them for several inputs).
+    ``content`` is the text, for embeddings the vector (a list of them for several inputs), for
+    moderations and pictures the list of results.
     ``stopped`` is ``length`` or ``content_filter`` where the answer was cut off. ``tokens`` are
     those of the prompt, those of it that were cached, and those of the answer; 0 without a usage.
     """
@@ -20,22 +21,28 @@ class Said(NamedTuple):
 
 
 def read_body(body: dict) -> Said:
-    """What a body says: of Chat Completions, Responses or Embeddings."""
+    """What a body says, of whatever endpoint that takes batches.
+
+    Completions, moderations and pictures: openai/types/completion.py,
+    moderation_create_response.py, images_response.py.
+    """
     usage = as_object(body.get("usage"))
     if body.get("object") == "response":
         return _of_responses(body, usage)
     details = as_object(usage.get("prompt_tokens_details"))
     tokens = (
-        as_count(usage.get("prompt_tokens")),
+        as_count(usage.get("prompt_tokens") or usage.get("input_tokens")),
         as_count(details.get("cached_tokens")),
-        as_count(usage.get("completion_tokens")),
+        as_count(usage.get("completion_tokens") or usage.get("output_tokens")),
     )
     if body.get("object") == "list":
         return Said(_vectors(body.get("data")), "", "", tokens)
     choices = body.get("choices")
     choice = as_object(choices[0]) if isinstance(choices, list) and choices else {}
     message, stopped = as_object(choice.get("message")), choice.get("finish_reason")
-    return Said(message.get("content"), message.get("refusal") or "", stopped or "", tokens)
+    other = choice.get("text") or body.get("results") or body.get("data")
+    content = message.get("content") if message else other
+    return Said(content, message.get("refusal") or "", stopped or "", tokens)
 
 
 def _of_responses(body: dict, usage: dict) -> Said:

@@ -67,7 +67,8 @@ def estimate(
 
     Two lines: ``expected`` (prompt tokens per byte, or per request where pictures are embedded, and
     answer tokens per request as in the tried requests) and
-    ``longest`` (every answer as long as its max_completion_tokens allows; unknown without a cap).
+    ``longest`` (every answer as long as its max_completion_tokens allows; unknown without a cap;
+    the prompts as expected, so leave the budget some margin).
     Columns: input_tokens, output_tokens, batch_usd, standard_usd. Raises `BudgetError` when either
     line (without a cap only the first) costs more than ``budget`` US dollars, and ValueError
     without a tried request.
@@ -92,7 +93,7 @@ def estimate(
     highest = table["batch_usd"].max()
     if highest > budget:
         raise BudgetError(
-            f"This job could cost {highest:.4f} US dollars, the budget is {budget:.4f}. It was "
+            f"This job could cost {highest:.4f} US dollars, the budget is {budget:.4f}. It is "
             "not submitted. Raise the budget, lower max_completion_tokens, or take fewer rows."
         )
     return table

@@ -17,7 +17,8 @@ from helpers.pictures import LINK, LONG_SIDE, Picture, PictureError, embeddable
 # openai/types/chat/chat_completion_content_part_image_param.py; "original" counts as "auto" does.
 Detail = Literal["auto", "low", "high", "original"]
 
-# Image tokens by patches of 32 pixels, from the same guide. It gives the factor 1.2 for
+# Image tokens by patches of 32 pixels, from
+# https://developers.openai.com/api/docs/guides/images-vision. It gives the factor 1.2 for
 # gpt-6-astra and the gpt-5 families and does not name gpt-6-luna: an assumption, to be checked
 # against the usage of one real answer.
 _PATCH, _FACTOR, _LOW_SIDE, _HIGH_PATCHES = 32, 1.2, 512, 2_500

@@ -64,7 +64,8 @@ def answered(body: dict | OpenAIModel, model: type[BaseModel] | None = None) -> 
     if refusal:
         return _useless("refusal", str(refusal), tokens)
     if stopped == "length":
-        reason = f"Cut off after {tokens[2]} tokens: raise max_completion_tokens."
+        cap = "max_output_tokens" if body.get("object") == "response" else "max_completion_tokens"
+        reason = f"Cut off after {tokens[2]} tokens: raise {cap}."
         return _useless("truncated", reason, tokens)
     if stopped == "content_filter":
         return _useless(stopped, "The content filter stopped the answer.", tokens)

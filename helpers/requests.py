@@ -86,7 +86,10 @@ def with_ids(table: pd.DataFrame) -> pd.DataFrame:
     ids = table["id"].map(_as_id)
     for number, value in enumerate(ids, start=1):
         if not ID_RULE.fullmatch(value):
-            raise RowError(f"Row {number}: the id {value!r:.80} is not {ID_RULE_TEXT}. Rename it.")
+            raise RowError(
+                f"Row {number}: the id {value!r:.80} is not {ID_RULE_TEXT}. Rename it, or name the "
+                "column otherwise, and ids are made."
+            )
     if len(twice := ids[ids.duplicated(keep=False)]):
         numbers = [number for number, value in enumerate(ids, start=1) if value == twice.iloc[0]]
         raise RowError(

@@ -13,6 +13,7 @@ from helpers.batchfile import Shard, read, write
 from helpers.costs import estimate, price
 from helpers.jobs import JobError
 from helpers.outcomes import answered
+from helpers.packing import MAX_REQUESTS
 from helpers.progress import Progress
 from helpers.rounds import merge, retry
 from helpers.state import State
@@ -31,25 +32,27 @@ def run(
     answer: type[BaseModel] | None = None,
     try_first: int = 3,
     rounds: int = 2,
+    max_requests: int = MAX_REQUESTS,
     show: Callable | None = None,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """The outcomes of all requests: one line each, in order, as `collect` gives them.
 
-    Checks and writes the batch files, tries the first ``try_first`` requests with Chat Completions
-    (`JobError` if none of the answers can be used), estimates the cost from them (`BudgetError`
-    above ``budget`` US dollars), and only then submits. Waits, collects, and sends what can succeed
-    on another try again, in up to ``rounds`` rounds. Safe to run again: what was tried, submitted
-    or collected is not paid twice. ``say`` gets a line for everything found in order before the
-    job starts, and the counts at its end; ``show`` gets the batches at every look, and is a
-    `Progress` by default.
+    Checks and writes the batch files (``max_requests`` as for `write`), tries the first
+    ``try_first`` requests with Chat Completions (`JobError` if none of the answers can be used),
+    estimates the cost from them (`BudgetError` above ``budget`` US dollars), and only then submits.
+    Waits, collects, and sends what can succeed on another try again, in up to ``rounds`` rounds.
+    Safe to run again: what was tried, submitted or collected is not paid twice. ``say`` gets a line
+    for everything found in order before the job starts, and the counts at its end; ``show`` gets
+    the batches at every look, and is a `Progress` by default.
     """
-    shards = write(requests, folder)
+    shards = write(requests, folder, max_requests)
     count = sum(shard.requests for shard in shards)
     say(f"checked: {count:,} requests to {shards[0].model}, batch files: {len(shards)}")
     tried, usages = _try(client, shards, try_first, answer, say)
     costs = estimate(shards, tried, usages, budget=budget)["batch_usd"]
-    say(f"price: {costs['expected']:.4f} US dollars expected, {budget:.4f} allowed")
+    longest = f", {costs['longest']:.4f} with the longest answers" if costs["longest"] > 0 else ""
+    say(f"price: {costs['expected']:.4f} US dollars expected{longest}, {budget:.4f} allowed")
     job = submit(client, shards)
     wait(client, job, show or Progress(client, job, say))
     outcomes = collect(client, job, answer)
@@ -100,6 +103,8 @@ def _try(
         ending = "Change the request or the answer model, then run this again."
         raise JobError("\n- ".join([heading, *useless]) + f"\n{ending}")
     say(f"tried: {len(tried)}, {len(usable)} can be used; the first: {usable[0]}")
+    for trial in useless:
+        say(f"cannot be used: {trial}")
     return tried, [CompletionUsage.model_validate(trial["usage"]) for trial in found.values()]
 
 

@@ -7,6 +7,9 @@ from helpers.jobs import Job
 from helpers.outcomes import TOKENS
 from helpers.state import State
 
+# openai/types/responses/response_create_params.py
+_CAP = {"/v1/responses": "max_output_tokens"}
+
 
 def retry(
     job: Job,
@@ -23,7 +26,8 @@ def retry(
     row is paid twice in one round.
 
     With ``max_completion_tokens`` the answers that were cut off are asked again as well, with that
-    as their cap. ``max_requests`` is that of `write`, by default that of the job's largest file.
+    as their cap (in Responses as max_output_tokens). ``max_requests`` is that of `write`, by
+    default that of the job's largest file.
     """
     wanted = outcomes["retry"]
     if max_completion_tokens:
@@ -33,22 +37,22 @@ def retry(
         return []
     number = int(again["round"].max()) + 1
     folder = job.folder / f"round-{number}"
-    cut_off = (again["code"] == "truncated").to_dict()
-    earlier = []
+    todo, earlier = {*again.index}, []
     for shard in _submitted(job, number):
-        ids = {request["custom_id"] for request in batchfile.read(shard.path)}
-        if ids & cut_off.keys():
+        ids = {*batchfile.ids(shard.path)}
+        if ids & todo:
             earlier.append(shard)
-            cut_off = {custom_id: cut for custom_id, cut in cut_off.items() if custom_id not in ids}
-    if not cut_off:
+            todo -= ids
+    if not todo:
         return earlier
-    longer = {"max_completion_tokens": max_completion_tokens}
+    cut_off = {*again.index[again["code"] == "truncated"]}
+    longer = {_CAP.get(job.shards[0].endpoint, "max_completion_tokens"): max_completion_tokens}
     max_requests = max_requests or max(shard.requests for shard in job.shards)
     requests = (
-        request | {"body": request["body"] | longer} if cut_off[custom_id] else request
+        request | {"body": request["body"] | longer} if request["custom_id"] in cut_off else request
         for shard in job.shards
         for request in batchfile.read(shard.path)
-        if (custom_id := request["custom_id"]) in cut_off
+        if request["custom_id"] in todo
     )
     return earlier + batchfile.write(requests, folder, max_requests=max_requests, round=number)
 

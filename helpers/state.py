@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from helpers.batchfile import Shard
@@ -12,13 +12,20 @@ from helpers.batchfile import Shard
 
 @contextmanager
 def locked(path: Path, patience: float = 600) -> Iterator[None]:
-    """Holds a lock; another process waits for it up to ``patience`` seconds.
+    """Holds a lock; another process waits for it up to ``patience`` seconds, then `TimeoutError`.
 
     The lock is an open transaction of SQLite, which ends with the process that holds it, however
     that ends, on every system.
     """
-    with closing(sqlite3.connect(path, patience, isolation_level=None)) as lock:
-        lock.execute("begin exclusive")
+    with ExitStack() as stack:
+        try:
+            connection = sqlite3.connect(path, patience, isolation_level=None)
+            stack.enter_context(closing(connection)).execute("begin exclusive")
+        except sqlite3.OperationalError as error:
+            raise TimeoutError(
+                f"{path} could not be locked ({error}). Either another process works on this job: "
+                "wait for it. Or the folder is gone. Then run again, from the first cell."
+            ) from error
         yield
 
 

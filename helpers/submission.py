@@ -119,12 +119,12 @@ def _create(
             state.save(shard, intent=None)
             raise JobError(
                 f"The API refused to create the batch for {name}: {error}. The batches created "
-                "before it go on. Mend the cause, then run the same line again."
+                "before it go on. Fix the cause, then run the same line again."
             ) from error
         found = seen_later(client, shard, sleep)
         if found is None:
             raise JobError(
-                f"No answer came to the creation of the batch for {name} ({error}). "
+                f"The creation of the batch for {name} was not confirmed ({error}). "
                 "Run the same line again: it looks for the batch before it creates one."
             ) from error
         return found

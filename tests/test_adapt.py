@@ -124,6 +124,31 @@ def test_an_answer_of_another_endpoint_that_is_no_use_has_its_reason(body, code)
     assert (outcome.outcome, outcome.code) == ("failed", code)
 
 
+def test_a_cut_off_answer_of_responses_is_asked_again_with_its_own_cap(tmp_path):
+    client = replay_client(tmp_path / "replay.sqlite")
+    body = {"model": "gpt-6-luna", "input": "Hello", "max_output_tokens": 5}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/responses", "body": body}
+    job = helpers.submit(client, helpers.write([line], tmp_path / "job"))
+    cut = {**RESPONSE, "incomplete_details": {"reason": "max_output_tokens"}}
+    outcome = helpers.answered(cut)
+    assert outcome.reason.endswith("raise max_output_tokens.")
+    outcomes = pd.DataFrame([outcome], index=["a"])
+    (again,) = helpers.retry(job, outcomes, max_completion_tokens=50)
+    assert json.loads(again.path.read_text())["body"] == {**body, "max_output_tokens": 50}
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        ({"object": "text_completion", "choices": [{"text": "Hi.", "index": 0}]}, "Hi."),
+        ({"id": "modr-1", "model": "m", "results": [{"flagged": False}]}, [{"flagged": False}]),
+        ({"created": 1, "data": [{"b64_json": "aGk="}]}, [{"b64_json": "aGk="}]),
+    ],
+)
+def test_answers_of_the_other_endpoints_are_the_text_or_the_list_of_results(body, answer):
+    assert helpers.answered(body).answer == answer
+
+
 def test_files_of_embeddings_hold_no_more_inputs_than_a_batch_may(tmp_path):
     def embeddings(*sizes):
         return [

@@ -178,7 +178,7 @@ def test_without_a_limit_the_longest_answers_are_unknown(tmp_path):
 
 def test_a_job_that_could_cost_more_than_its_budget_is_an_error(ten):
     requests, shards = ten
-    with pytest.raises(BudgetError, match=r"budget is 0\.0001.*It was not submitted") as caught:
+    with pytest.raises(BudgetError, match=r"budget is 0\.0001.*It is not submitted") as caught:
         helpers.estimate(shards, requests[:1], [usage(20, 5)], budget=0.0001)
     assert "0.0003" in str(caught.value)
     assert "max_completion_tokens" in str(caught.value)

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 import helpers
 from helpers.replay import create_app
+from helpers.state import locked
 from support import CREATE, LIST, Wire, connect, lost, on, recorded, run
 
 
@@ -201,3 +202,20 @@ def test_a_row_that_fails_again_goes_into_a_third_round(client, tmp_path):
     assert rounds[0].sha256 == rounds[1].sha256
     batches = [helpers.submit(client, [shard]).batch_ids[0] for shard in rounds]
     assert len({*job.batch_ids, *batches}) == 3
+
+
+def test_a_lock_that_another_process_holds_says_to_wait(tmp_path):
+    with (
+        locked(tmp_path / "job.lock"),
+        pytest.raises(TimeoutError, match="another process works on this job"),
+        locked(tmp_path / "job.lock", patience=0),
+    ):
+        pass
+
+
+def test_a_job_whose_folder_was_deleted_says_to_run_from_the_first_cell(tmp_path):
+    with (
+        pytest.raises(TimeoutError, match=r"the folder is gone. Then run again, from the first"),
+        locked(tmp_path / "gone" / "job.lock"),
+    ):
+        pass

@@ -156,7 +156,7 @@ def test_fewer_requests_than_are_to_be_tried_are_enough(client, wire, folder, re
 
 
 def test_a_budget_too_small_stops_before_anything_is_uploaded(client, wire, folder, requests):
-    with pytest.raises(helpers.BudgetError, match=r"budget is .*It was not submitted.*Raise"):
+    with pytest.raises(helpers.BudgetError, match=r"budget is .*It is not submitted.*Raise"):
         helpers.run(client, requests, folder, budget=0.00001)
     assert set(wire.calls) == {MODEL, CHAT}
 
@@ -287,9 +287,24 @@ def test_a_line_is_said_for_all_that_is_in_order_and_then_the_progress(client, t
     assert said[0] == "checked: 4 requests to gpt-6-luna, batch files: 1"
     assert said[1] == "model: gpt-6-luna, no shutdown announced"
     assert said[2].startswith("tried: 3, 3 can be used; the first: {")
-    assert re.fullmatch(r"price: 0\.0\d+ US dollars expected, 1\.0000 allowed", said[3])
+    price = r"price: 0\.0\d+ US dollars expected, 0\.0\d+ with the longest answers, 1\.0000 allowed"
+    assert re.fullmatch(price, said[3])
     assert said[-2].endswith("completed, 4 ok and 0 failed of 4")
     assert said[-1] == "outcomes: 4 ok"
+
+
+def test_smaller_files_can_be_asked_for(client, tmp_path):
+    outcomes = helpers.run(client, recorded()[:5], tmp_path / "films", budget=1, max_requests=2)
+    assert outcomes["outcome"].tolist() == ["ok"] * 5
+    assert len(list(client.batches.list())) == 3
+
+
+def test_a_tried_answer_of_no_use_is_said_with_its_reason(client, tmp_path):
+    said = []
+    films = recorded("the-silence-of-the-lambs-1991", "jaws-1975")
+    helpers.run(client, films, tmp_path / "films", budget=1, answer=MovieAnswer, say=said.append)
+    assert said[2].startswith("tried: 2, 1 can be used; the first: categories=")
+    assert said[3].startswith("cannot be used: the-silence-of-the-lambs-1991: refusal, I'm sorry")
 
 
 def test_a_run_stops_where_no_tried_answer_fits_and_tries_again_after_the_change(

@@ -4,7 +4,6 @@ An answer is stored as soon as it has come, so a process that was killed goes on
 have none. Only those in flight are lost with it.
 """
 
-import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -75,7 +74,7 @@ class Asking(Life):
         with ExitStack() as turn:
             try:
                 turn.enter_context(locked(self.store.path.with_suffix(".lock"), patience=0))
-            except sqlite3.OperationalError:
+            except TimeoutError:
                 return
             self._ask(batch)
 
