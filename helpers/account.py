@@ -95,26 +95,32 @@ def cancel(client: openai.OpenAI, job: Job, say: Callable[[str], None] = print) 
 
     A batch takes up to ten minutes to become ``cancelled``; what it finished by then is billed and
     kept (openai/resources/batches.py), so `wait` and `collect` come next. What still waits for room
-    in the queue is not created any more.
+    in the queue is not created any more. A retry is a job of its own.
     """
-    server = str(client.base_url)
-    running = []
-    for shard, batch in zip(job.shards, refresh(client, job)[0], strict=True):
-        if batch.status not in FINAL:
-            running.append(batch)
-        elif waits_for_room(shard, batch, server):
-            State(server).save(shard, cancelled=True)
-    for batch in running:
+    state, running = State(str(client.base_url)), 0
+    # Not looked at before: where answers come from a model of one's own, a look asks for more.
+    for shard, batch_id in zip(job.shards, job.batch_ids, strict=True):
+        if state[shard].get("batch", {}).get("id") == batch_id:
+            continue  # It has ended.
         try:
-            client.batches.cancel(batch.id)
+            client.batches.cancel(batch_id)
         except openai.ConflictError:
-            continue  # It has ended since the look.
+            continue
+        running += 1
     batches = refresh(client, job)[0]
+    waiting = 0
+    for shard, batch in zip(job.shards, batches, strict=True):
+        if waits_for_room(shard, batch, state.server):
+            state.save(shard, cancelled=True)
+            waiting += 1
+    if not running and not waiting:
+        say("Nothing to cancel: all batches have ended.")
+        return batches
     done = sum(batch.request_counts.completed for batch in batches if batch.request_counts)
     say(
-        f"Cancelling {len(running)} of {len(batches)} batches, which takes up to ten minutes. The "
+        f"Cancelling {running} of {len(batches)} batches, which takes up to ten minutes. The "
         f"{done:,} requests answered so far, and those that end meanwhile, are billed and kept: "
-        "wait, then collect; retry would send the rest."
+        "wait, then collect. A retry would send the rest, and so would run, unless with rounds=1."
     )
     return batches
 
@@ -122,9 +128,10 @@ def cancel(client: openai.OpenAI, job: Job, say: Callable[[str], None] = print) 
 def clean_up(client: openai.OpenAI, job: Job, say: Callable[[str], None] = print) -> int:
     """The number of batch files of the job that were deleted at the server.
 
-    Uploads that no batch came of are among them. Result files stay, so that the job is not paid
-    again if its folder is lost; the API deletes them 30 days after the batch (Batch guide). Raises
-    `JobError` while a batch is on its way: it reads its file.
+    Uploads that no batch came of are among them; those of a retry are not, it is a job of its own.
+    Result files stay, so that the job is not paid again if its folder is lost; the API deletes them
+    30 days after the batch (Batch guide). Raises `JobError` while a batch is on its way: it reads
+    its file.
     """
     for shard, batch in zip(job.shards, refresh(client, job)[0], strict=True):
         if batch.status not in FINAL:

@@ -36,7 +36,10 @@ class Gallery:
         columns |= {"kind": kind} if kind else {}
         if lacking := [column for column in columns.values() if column not in items]:
             names = " and ".join(map(repr, lacking))
-            raise ValueError(f"The table has no column {names}. It has: {[*items.columns]}.")
+            raise ValueError(
+                f"The table has no column {names}. It has: {[*items.columns]}. Name one of "
+                "these, or leave out the kinds with kind=None."
+            )
         found = pd.DataFrame({role: items[column] for role, column in columns.items()})
         found = found if kind else found.assign(kind="")
         self.items = found.astype(object).where(found.notna(), "").to_dict("records")

@@ -105,7 +105,7 @@ def download(
         for kind, file_id in (("errors", batch.error_file_id), ("output", batch.output_file_id)):
             if file_id is None:
                 continue
-            paths.append(shard.path.parent / f"{batch.id}-{kind}.jsonl")
+            paths.append(shard.path.parent / f"{file_id}-{kind}.jsonl")
             if not paths[-1].exists():
                 _fetch(client, file_id, paths[-1], sleep)
         results.append((shard, batch, paths))

@@ -72,9 +72,10 @@ def _try(
     answer: type[BaseModel] | None,
     say: Callable[[str], None],
 ) -> tuple[list[dict], list[CompletionUsage]]:
-    """The first requests and the usage of each, kept in ``job.json``, so that each is paid once.
+    """The first requests that were answered, and the usage of each.
 
-    Where no answer is of use they are asked again the next time, after a change.
+    The answers are kept in ``job.json``, so that each is paid once; the answer model judges them
+    again each time.
     """
     if count < 1 or shards[0].endpoint != "/v1/chat/completions":
         raise ValueError(
@@ -90,39 +91,42 @@ def _try(
     say(model)
     for service in ("batch", "standard"):
         price(shards[0].model, service)
+    usable, useless = [], []
     for request in tried:
-        if request["custom_id"] not in kept:
-            kept[request["custom_id"]] = _asked(client, request, answer)
-            state.save(shards[0], tried=kept)
-    found = {request["custom_id"]: kept[request["custom_id"]] for request in tried}
-    usable = [trial["said"] for trial in found.values() if trial["usable"]]
-    useless = [f"{name}: {trial['said']}" for name, trial in found.items() if not trial["usable"]]
+        custom_id = request["custom_id"]
+        try:
+            kept[custom_id] = kept.get(custom_id) or _asked(client, request)
+        except openai.InternalServerError as error:
+            useless.append(f"{custom_id}: {error}")
+            continue
+        except openai.APIError as error:
+            message = f"The trial of {custom_id} failed, nothing was submitted: {error}"
+            raise JobError(message) from error
+        state.save(shards[0], tried=kept)
+        outcome = answered(kept[custom_id], answer)
+        if outcome.outcome == "ok":
+            usable.append(str(outcome.answer)[:_SHOWN])
+        else:
+            useless.append(f"{custom_id}: {outcome.code}, {outcome.reason}")
     if not usable:
-        state.save(shards[0], tried={})
         heading = "None of the answers tried can be used, nothing was submitted:"
-        ending = "Change the request or the answer model, then run this again."
+        ending = "Change the request or the answer model, or run this again after a server error."
         raise JobError("\n- ".join([heading, *useless]) + f"\n{ending}")
     say(f"tried: {len(tried)}, {len(usable)} can be used; the first: {usable[0]}")
     for trial in useless:
         say(f"cannot be used: {trial}")
-    return tried, [CompletionUsage.model_validate(trial["usage"]) for trial in found.values()]
+    tried = [request for request in tried if request["custom_id"] in kept]
+    usages = (kept[request["custom_id"]]["usage"] for request in tried)
+    return tried, [CompletionUsage.model_validate(usage) for usage in usages]
 
 
-def _asked(client: openai.OpenAI, request: dict, answer: type[BaseModel] | None) -> dict:
-    """What came of one request tried with Chat Completions, and its usage."""
+def _asked(client: openai.OpenAI, request: dict) -> dict:
+    """The answer of Chat Completions to one request."""
     body = request["body"]
-    try:
-        # extra_body: a compatible server may know parameters that the SDK does not.
-        completion = client.chat.completions.create(
-            model=body["model"], messages=body["messages"], extra_body=body
-        )
-    except openai.APIError as error:
-        raise JobError(
-            f"The trial of {request['custom_id']} failed, nothing was submitted: {error}"
-        ) from error
+    # extra_body: a compatible server may know parameters that the SDK does not.
+    completion = client.chat.completions.create(
+        model=body["model"], messages=body["messages"], extra_body=body
+    )
     if completion.usage is None:
         raise JobError("The server reports no usage, so the cost cannot be estimated.")
-    outcome = answered(completion, answer)
-    usable = outcome.outcome == "ok"
-    said = str(outcome.answer) if usable else f"{outcome.code}, {outcome.reason}"
-    return {"usage": completion.usage.to_dict(), "usable": usable, "said": said[:_SHOWN]}
+    return completion.to_dict()

@@ -44,7 +44,8 @@ class ResultsBrowser:
     def page(self) -> str:
         """The HTML of all values."""
         return "".join(
-            f"<details><summary>{html.escape(_labelled((value, group)))}</summary>"
+            f"<details><summary>{html.escape(_labelled((value, group)))}"
+            f"{f', the first {self._FIRST}' if len(group) > self._FIRST else ''}</summary>"
             f"{_rows(group.head(self._FIRST))}</details>"
             for value, group in self.groups.items()
         )

@@ -206,3 +206,9 @@ def test_a_limit_of_time_ends_the_waiting_and_not_the_batches(client, shards):
     ):
         helpers.wait(client, job, sleep=no_pause, limit=0)
     assert helpers.wait(client, job, sleep=no_pause, limit=60)[0].status == "completed"
+
+
+def test_a_job_that_has_ended_has_nothing_to_cancel(client, shards):
+    said = []
+    helpers.cancel(client, run(client, shards), said.append)
+    assert said == ["Nothing to cancel: all batches have ended."]

@@ -369,8 +369,10 @@ def test_a_shard_that_is_finished_is_not_looked_at_again(client, wire, three_sha
 def test_output_and_error_file_land_beside_the_batch_file(client, tmp_path):
     job = run(client, helpers.write(recorded()[:3] + recorded(FAILS_ONCE), tmp_path / "films"))
     [(_, batch, paths)] = jobs.download(client, job)
-    assert paths == [job.folder / f"{batch.id}-{kind}.jsonl" for kind in ("errors", "output")]
-    for path, file_id in zip(paths, [batch.error_file_id, batch.output_file_id], strict=True):
+    ids = [batch.error_file_id, batch.output_file_id]
+    names = [f"{ids[0]}-errors.jsonl", f"{ids[1]}-output.jsonl"]
+    assert paths == [job.folder / name for name in names]
+    for path, file_id in zip(paths, ids, strict=True):
         assert path.read_bytes() == client.files.content(file_id).content
 
 

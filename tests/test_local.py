@@ -502,6 +502,26 @@ def test_a_password_in_the_address_is_used_and_not_said(environment, url, server
     assert "secret" not in said[0] + str(error.value)
 
 
+def test_cancelling_asks_the_server_nothing_more(client, server, shards):
+    job = helpers.submit(client, shards)
+    client.batches.retrieve(job.batch_ids[0])
+    asked = server.asked.total()
+    helpers.cancel(client, job, say=lambda line: None)
+    assert server.asked.total() == asked < len(IDS)
+
+
+def test_what_one_server_answered_is_never_taken_for_the_answer_of_another(tmp_path):
+    answers = {}
+    for text in ("one", "two"):
+        server = Server()
+        server.answers = {f"question {custom_id}": (200, completion(text)) for custom_id in IDS}
+        with served(server) as url:
+            client = local_client(url, tmp_path / f"{text}.sqlite")
+            job = run(client, helpers.write(REQUESTS, tmp_path / "rows"))
+            answers[text] = set(helpers.collect(client, job)["answer"])
+    assert answers == {"one": {"one"}, "two": {"two"}}
+
+
 def test_each_server_has_its_own_batches(environment, url, tmp_path):
     environment.setenv("COOKBOOK_UPSTREAM", url)
     here = helpers.connect("local", say=lambda line: None)

@@ -61,7 +61,7 @@ def test_the_page_has_every_value_with_its_rows_the_largest_first(films):
 def test_the_page_has_only_the_first_rows_of_a_value():
     films = pd.DataFrame({"title": range(100), "kind": "drama"})
     page = Page(ResultsBrowser(films, "kind", ["title"]).page())
-    assert page.summaries == ["drama (100)"]
+    assert page.summaries == ["drama (100), the first 5"]
     assert page.rows[1:] == [["0"], ["1"], ["2"], ["3"], ["4"]]
 
 

@@ -249,7 +249,7 @@ def test_a_trial_that_fails_in_the_middle_pays_no_request_twice(tmp_path):
     def fail_second(call, exchange):
         tries.extend([call] if call == CHAT else [])
         broken = call == CHAT and len(tries) == 2
-        return httpx2.Response(500, json={"error": {"message": "x"}}) if broken else exchange()
+        return httpx2.Response(400, json={"error": {"message": "x"}}) if broken else exchange()
 
     wire.disturb = fail_second
     with pytest.raises(helpers.JobError, match=r"The trial of .* failed, nothing was submitted"):
@@ -257,6 +257,23 @@ def test_a_trial_that_fails_in_the_middle_pays_no_request_twice(tmp_path):
     outcomes = helpers.run(client, recorded()[:4], tmp_path / "films", budget=1)
     assert len(tries) == 4
     assert outcomes["outcome"].tolist() == ["ok"] * 4
+
+
+def test_a_server_error_in_one_trial_does_not_stop_the_job(tmp_path):
+    wire = Wire(create_app(tmp_path / "replay.sqlite"))
+    client, said, tries = connect(wire, max_retries=0), [], []
+
+    def fail_second(call, exchange):
+        tries.extend([call] if call == CHAT else [])
+        broken = call == CHAT and len(tries) == 2
+        return httpx2.Response(500, json={"error": {"message": "x"}}) if broken else exchange()
+
+    wire.disturb = fail_second
+    films = recorded()[:4]
+    outcomes = helpers.run(client, films, tmp_path / "films", budget=1, say=said.append)
+    assert outcomes["outcome"].tolist() == ["ok"] * 4
+    assert said[2].startswith("tried: 3, 2 can be used")
+    assert said[3].startswith(f"cannot be used: {films[1]['custom_id']}: Error code: 500")
 
 
 def test_another_number_of_trials_on_the_same_rows_is_fine(client, tmp_path):
@@ -317,7 +334,7 @@ def test_a_run_stops_where_no_tried_answer_fits_and_tries_again_after_the_change
         with pytest.raises(helpers.JobError, match="mood: Field required"):
             helpers.run(client, requests[:3], folder, budget=1, answer=Other)
     assert set(wire.calls) == {MODEL, CHAT}
-    assert wire.calls.count(CHAT) == 6
+    assert wire.calls.count(CHAT) == 3
     outcomes = helpers.run(client, requests[:3], folder, budget=1, answer=MovieAnswer)
     assert outcomes["outcome"].tolist() == ["ok"] * 3
 

@@ -43,7 +43,7 @@ class Upstream:
         (refused, broken off, too late), 502 for a success that is no JSON object, and else with the
         server's own status.
         """
-        url = f"{self.http.base_url.copy_with(userinfo=b'')}{path}"
+        url = f"{str(self.http.base_url.copy_with(userinfo=b'')).rstrip('/')}/{path}"
         content = None if body is None else orjson.dumps(body)
         headers = {"Content-Type": "application/json"} if content else None
         try:

@@ -297,11 +297,11 @@ def finished_job(folder: Path):
             "completion_window": "24h",
             "created_at": 1,
             "status": "completed",
-            "output_file_id": "file-2",
-            "error_file_id": "file-3",
+            "output_file_id": f"file-{number}",
+            "error_file_id": f"file-{number}",
         }
         for kind in ("output", "errors"):
-            path = shard.path.parent / f"{batch['id']}-{kind}.jsonl"
+            path = shard.path.parent / f"file-{number}-{kind}.jsonl"
             if not path.exists():
                 path.symlink_to(folder / f"{number:03}-{kind}.jsonl")
         State(str(client.base_url)).save(shard, batch_id=batch["id"], batch=batch)
