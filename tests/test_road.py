@@ -310,6 +310,17 @@ def test_a_line_is_said_for_all_that_is_in_order_and_then_the_progress(client, t
     assert said[-1] == "outcomes: 4 ok"
 
 
+def test_with_one_round_what_was_cancelled_is_collected_and_not_sent_again(
+    client, wire, folder, requests
+):
+    job = helpers.submit(client, helpers.write(requests, folder))
+    client.batches.cancel(job.batch_ids[0])
+    outcomes = helpers.run(client, requests, folder, budget=1, rounds=1)
+    assert set(outcomes["outcome"]) <= {"ok", "missing"}
+    assert (outcomes["outcome"] == "missing").any()
+    assert wire.calls.count(CREATE) == 1
+
+
 def test_smaller_files_can_be_asked_for(client, tmp_path):
     outcomes = helpers.run(client, recorded()[:5], tmp_path / "films", budget=1, max_requests=2)
     assert outcomes["outcome"].tolist() == ["ok"] * 5
