@@ -73,7 +73,7 @@ def _cell(item: dict) -> str:
     source = quote(Path(os.path.relpath(item["picture"])).as_posix())
     width = "width:min(200px,44%);max-width:95%;margin:8px"
     style = f"display:inline-block;{width};padding:0;vertical-align:top;text-align:left"
-    return f'<td style="{style}">{_figure(item, source)}</td>'
+    return f'<td valign="top" style="{style}">{_figure(item, source)}</td>'
 
 
 def _figure(item: dict, source: str, style: str = "margin:0") -> str:
