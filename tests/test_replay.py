@@ -156,6 +156,11 @@ def test_files_are_listed_newest_first_and_by_purpose(client):
     assert [file.id for file in client.files.list(purpose="batch")] == [new.id, old.id]
 
 
+def test_files_are_listed_oldest_first_where_asked(client):
+    files = [upload(client, *FIVE).id for _ in range(3)]
+    assert [file.id for file in client.files.list(order="asc", limit=2)] == files
+
+
 def test_a_list_of_files_goes_on_over_its_pages(client):
     files = [upload(client, request(f"row-{number}")).id for number in range(5)]
     assert len(client.files.list(limit=2).data) == 2

@@ -100,8 +100,9 @@ class Api:
 
     def files(self, request: Request) -> Response:
         purpose = request.args.get("purpose")
-        found = self.store.all("files")
-        return page(request, [f for f in found if purpose in (None, f["purpose"])], 10_000)
+        found = [f for f in self.store.all("files") if purpose in (None, f["purpose"])]
+        ascending = request.args.get("order") == "asc"
+        return page(request, found[::-1] if ascending else found, 10_000)
 
     def file(self, request: Request, id: str) -> Response:
         return json_response(self._get("files", id))
