@@ -19,7 +19,7 @@ def unsuited(body: dict, url: str) -> list[str]:
         problems += _unsuited_messages(messages)
     answer_format = body.get("response_format")
     if answer_format is not None and not _is_format(answer_format):
-        problems.append("has a response_format that is none; make it with answer_format")
+        problems.append("its response_format is not one of the API; make it with answer_format")
     if url == "/v1/embeddings" and not body.get("input"):
         problems.append("has no input")
     if not body["model"].startswith("gpt-6"):

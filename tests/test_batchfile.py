@@ -102,7 +102,7 @@ def test_an_assistants_message_may_be_without_text():
 @pytest.mark.parametrize("wrong", [{"type": "object", "properties": {}}, "json_schema"])
 def test_a_bare_schema_is_no_response_format(problems, wrong):
     (problem,) = problems([request("a", response_format=wrong)])
-    assert "has a response_format that is none; make it with answer_format" in problem
+    assert "its response_format is not one of the API; make it with answer_format" in problem
 
 
 def test_a_custom_id_used_twice_is_refused_with_both_lines(problems):
