@@ -40,9 +40,10 @@ def read_body(body: dict) -> Said:
     choices = body.get("choices")
     choice = as_object(choices[0]) if isinstance(choices, list) and choices else {}
     message, stopped = as_object(choice.get("message")), choice.get("finish_reason")
-    other = choice.get("text") or body.get("results") or body.get("data")
-    content = message.get("content") if message else other
-    return Said(content, message.get("refusal") or "", stopped or "", tokens)
+    if not message:
+        other = choice.get("text") or body.get("results") or body.get("data")
+        return Said(other, "", stopped or "", tokens)
+    return Said(message.get("content"), message.get("refusal") or "", stopped or "", tokens)
 
 
 def _of_responses(body: dict, usage: dict) -> Said:

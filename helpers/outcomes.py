@@ -58,7 +58,7 @@ def answered(body: dict | OpenAIModel, model: type[BaseModel] | None = None) -> 
 
     ``ok``, or ``failed`` if it is no use: refused, cut off, or another shape than ``model`` has.
     """
-    body = body.to_dict() if isinstance(body, OpenAIModel) else body
+    body = body if isinstance(body, dict) else body.to_dict()
     content, refusal, stopped, tokens = read_body(body)
     # The SDK checks these only in .parse(); a line of a batch has to be checked by hand.
     if refusal:
