@@ -97,28 +97,27 @@ def cancel(client: openai.OpenAI, job: Job, say: Callable[[str], None] = print) 
     kept (openai/resources/batches.py), so `wait` and `collect` come next. What still waits for room
     in the queue is not created any more. A retry is a job of its own.
     """
-    state, running = State(str(client.base_url)), 0
+    state, stopped = State(str(client.base_url)), 0
     # Not looked at before: where answers come from a model of one's own, a look asks for more.
     for shard, batch_id in zip(job.shards, job.batch_ids, strict=True):
-        if state[shard].get("batch", {}).get("id") == batch_id:
-            continue  # It has ended.
+        if state.ended(shard, batch_id):
+            continue
         try:
             client.batches.cancel(batch_id)
         except openai.ConflictError:
-            continue
-        running += 1
+            continue  # It has ended since it was last looked at.
+        stopped += 1
     batches = refresh(client, job)[0]
-    waiting = 0
     for shard, batch in zip(job.shards, batches, strict=True):
         if waits_for_room(shard, batch, state.server):
             state.save(shard, cancelled=True)
-            waiting += 1
-    if not running and not waiting:
+            stopped += 1
+    if not stopped:
         say("Nothing to cancel: all batches have ended.")
         return batches
     done = sum(batch.request_counts.completed for batch in batches if batch.request_counts)
     say(
-        f"Cancelling {running} of {len(batches)} batches, which takes up to ten minutes. The "
+        f"Cancelling {stopped} of {len(batches)} batches, which takes up to ten minutes. The "
         f"{done:,} requests answered so far, and those that end meanwhile, are billed and kept: "
         "wait, then collect. A retry would send the rest, and so would run, unless with rounds=1."
     )

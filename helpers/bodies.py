@@ -26,15 +26,9 @@ def read_body(body: dict) -> Said:
     Completions, moderations and pictures: openai/types/completion.py,
     moderation_create_response.py, images_response.py.
     """
-    usage = as_object(body.get("usage"))
+    tokens = _tokens(as_object(body.get("usage")))
     if body.get("object") == "response":
-        return _of_responses(body, usage)
-    details = as_object(usage.get("prompt_tokens_details"))
-    tokens = (
-        as_count(usage.get("prompt_tokens") or usage.get("input_tokens")),
-        as_count(details.get("cached_tokens")),
-        as_count(usage.get("completion_tokens") or usage.get("output_tokens")),
-    )
+        return _of_responses(body, tokens)
     if body.get("object") == "list":
         return Said(_vectors(body.get("data")), "", "", tokens)
     choices = body.get("choices")
@@ -46,14 +40,18 @@ def read_body(body: dict) -> Said:
     return Said(message.get("content"), message.get("refusal") or "", stopped or "", tokens)
 
 
-def _of_responses(body: dict, usage: dict) -> Said:
-    """openai/types/responses/response.py: the text is in parts of messages, among other items."""
-    details = as_object(usage.get("input_tokens_details"))
-    tokens = (
-        as_count(usage.get("input_tokens")),
-        as_count(details.get("cached_tokens")),
-        as_count(usage.get("output_tokens")),
+def _tokens(usage: dict) -> tuple[int, int, int]:
+    """Chat Completions, Completions and Embeddings say ``prompt``, all others ``input``."""
+    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    return (
+        as_count(usage.get("prompt_tokens") or usage.get("input_tokens")),
+        as_count(as_object(details).get("cached_tokens")),
+        as_count(usage.get("completion_tokens") or usage.get("output_tokens")),
     )
+
+
+def _of_responses(body: dict, tokens: tuple[int, int, int]) -> Said:
+    """openai/types/responses/response.py: the text is in parts of messages, among other items."""
     items = body.get("output") if isinstance(body.get("output"), list) else []
     messages = [item for item in map(as_object, items) if item.get("type") == "message"]
     parts = [as_object(part) for item in messages for part in item.get("content") or []]

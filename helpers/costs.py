@@ -37,20 +37,21 @@ class Price:
 def price(model: str, service: str = "batch", table: Path = PRICES) -> Price:
     """The price of a model from the price table; ``service`` is ``batch`` or ``standard``.
 
-    Raises LookupError with the models that the table has a price for.
+    Raises LookupError with the models that the table has a price for, or for half a price.
     """
     prices = pd.read_csv(table, dtype={"shutdown_date": str})
     known = prices[prices["service"] == service].set_index("model")
+    file = f"{table.parent.name}/{table.name}"
     if model not in known.index:
         raise LookupError(
-            f"{table.parent.name}/{table.name} has no {service} price for {model!r}, only for "
+            f"{file} has no {service} price for {model!r}, only for "
             f"{', '.join(known.index)}. Add its lines, batch and standard, with date and source."
         )
     found = known.loc[model]
     if found[["input", "output"]].isna().any():
         raise LookupError(
-            f"{table.parent.name}/{table.name}: the {service} line of {model!r} lacks a price for "
-            "input or output. Fill it in; 0 if it costs nothing."
+            f"{file}: the {service} line of {model!r} lacks a price for input or output. Fill it "
+            "in; 0 if it costs nothing."
         )
     # Where no price for cached input is known, it counts as uncached: too high, never too low.
     cached = found["cached_input"] if pd.notna(found["cached_input"]) else found["input"]

@@ -54,8 +54,7 @@ def refresh(client: openai.OpenAI, job: Job) -> tuple[list[Batch], float | None]
     batches, asked = [], []
     state = State(str(client.base_url))
     for shard, batch_id in zip(job.shards, job.batch_ids, strict=True):
-        known = state[shard].get("batch", {})
-        if known.get("id") == batch_id:
+        if known := state.ended(shard, batch_id):
             batches.append(Batch.model_validate(known))
             continue
         answer = client.batches.with_raw_response.retrieve(batch_id)

@@ -72,8 +72,13 @@ class Progress:
                 )
 
     def _cancel(self, say: Callable[[str], None]) -> None:
+        # Before the call: the batches may end while it is under way.
         self._cancelled.update(self._job.batch_ids)
-        cancel(self._client, self._job, say)
+        try:
+            cancel(self._client, self._job, say)
+        except openai.OpenAIError:
+            self._cancelled.difference_update(self._job.batch_ids)
+            raise
 
     def _was_cancelled(self) -> bool:
         return self._job is not None and not self._cancelled.isdisjoint(self._job.batch_ids)

@@ -89,6 +89,7 @@ def _try(
         model = check_model(client, shards[0].model)
         state.save(shards[0], model=model)
     say(model)
+    # A price that is missing stops the job here, before anything is paid.
     for service in ("batch", "standard"):
         price(shards[0].model, service)
     usable, useless = [], []

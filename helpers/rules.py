@@ -80,9 +80,7 @@ def _not_json(value: Any, place: str = "") -> str:
             orjson.dumps(value, option=_OPTIONS)
         except TypeError as error:
             if isinstance(value, type):
-                return (
-                    f"{place} is the class {value.__name__}; for an answer's, write answer_format"
-                )
+                return f"{place} is the class {value.__name__}; answer_format makes its format"
             return f"{place} is of type {type(value).__name__} ({error}); str(...) makes it text"
         return ""
     return next(filter(None, (_not_json(part, at) for at, part in parts)), "")
@@ -121,9 +119,9 @@ class Checks:
         """The request as a line of the file; empty, and the reasons kept, if it cannot be one."""
         self.count += 1
         if not isinstance(request, dict):
-            found = f"is a {type(request).__name__}, not an object"
-            found = "is nothing; does the function return it?" if request is None else found
-            self.problems.append(f"line {number}: {found}")
+            kind = f"a {type(request).__name__}, not an object"
+            found = "nothing; does the function return it?" if request is None else kind
+            self.problems.append(f"line {number}: is {found}")
             return b""
         problems = self._problems(number, request)
         line = b""
@@ -160,10 +158,8 @@ class Checks:
             return [f"lacks {', '.join(key for key in _KEYS if get(key) is None)}"]
         problems = []
         if not isinstance(custom_id, str):
-            found = type(custom_id).__name__
-            problems.append(
-                f"its custom_id is of type {found}, not text; with_ids makes text of ids"
-            )
+            kind = type(custom_id).__name__
+            problems.append(f"its custom_id is of type {kind}, not text; with_ids makes it text")
         elif not ID_RULE.fullmatch(custom_id):
             problems.append(f"its custom_id is not {ID_RULE_TEXT}")
         elif place := self.ids.add(custom_id, number):

@@ -44,6 +44,11 @@ class State:
     def __getitem__(self, shard: Shard) -> dict:
         return _read(shard.path.parent).get(self.server, {}).get(shard.sha256, {})
 
+    def ended(self, shard: Shard, batch_id: str) -> dict:
+        """The API's object of this batch of the shard; empty unless it is known to have ended."""
+        batch = self[shard].get("batch", {})
+        return batch if batch.get("id") == batch_id else {}
+
     def begun(self, folder: Path) -> bool:
         """Whether anything was sent from this folder."""
         return self.server in _read(folder)

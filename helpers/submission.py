@@ -90,13 +90,11 @@ def check_model(client: openai.OpenAI, model: str, today: datetime.date | None =
 
 
 def _has_a_batch(shard: Shard, state: State) -> bool:
-    known = state[shard]
-    if "batch_id" not in known:
+    batch_id = state[shard].get("batch_id")
+    if batch_id is None:
         return False
-    batch = known.get("batch", {})
-    if batch.get("id") != known["batch_id"]:
-        return True
-    return not waits_for_room(shard, Batch.model_validate(batch), state.server)
+    batch = state.ended(shard, batch_id)
+    return not batch or not waits_for_room(shard, Batch.model_validate(batch), state.server)
 
 
 def _keep_to_the_hourly_limit(created: list[int], sleep: Callable[[float], None]) -> None:

@@ -15,6 +15,8 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from helpers.widgets import in_jupyter, view_of
 
+_FIRST = 5
+
 
 class ResultsBrowser:
     """The rows of a table by what stands in one column: choose a value, see its rows.
@@ -22,8 +24,6 @@ class ResultsBrowser:
     ``by`` names the column, whose cells may be lists; ``columns`` those that are shown. In Jupyter
     all rows of the value chosen; on a page that is only read, the first rows of each value, folded.
     """
-
-    _FIRST = 5
 
     def __init__(self, table: pd.DataFrame, by: str, columns: list[str]):
         if lacking := [column for column in (by, *columns) if column not in table]:
@@ -43,17 +43,19 @@ class ResultsBrowser:
 
     def page(self) -> str:
         """The HTML of all values."""
-        return "".join(
-            f"<details><summary>{html.escape(_labelled((value, group)))}"
-            f"{f', the first {self._FIRST}' if len(group) > self._FIRST else ''}</summary>"
-            f"{_rows(group.head(self._FIRST))}</details>"
-            for value, group in self.groups.items()
-        )
+        return "".join(map(_folded, self.groups.items()))
 
 
 def _labelled(item: tuple[str, pd.DataFrame]) -> str:
     value, group = item
     return f"{value} ({len(group)})"
+
+
+def _folded(item: tuple[str, pd.DataFrame]) -> str:
+    group = item[1]
+    part = f", the first {_FIRST}" if len(group) > _FIRST else ""
+    label = html.escape(f"{_labelled(item)}{part}")
+    return f"<details><summary>{label}</summary>{_rows(group.head(_FIRST))}</details>"
 
 
 def _rows(group: pd.DataFrame) -> str:

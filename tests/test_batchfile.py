@@ -79,7 +79,7 @@ def test_a_strange_custom_id_is_refused_with_the_rule(problems, custom_id):
 @pytest.mark.parametrize(("custom_id", "kind"), [(17, "int"), (["a"], "list")])
 def test_a_custom_id_that_is_no_text_is_refused_with_the_way_to_one(problems, custom_id, kind):
     (problem,) = problems([request(custom_id)])
-    assert f"its custom_id is of type {kind}, not text; with_ids makes text" in problem
+    assert f"its custom_id is of type {kind}, not text; with_ids makes it text" in problem
 
 
 @pytest.mark.parametrize("content", [None, 5, 2.5])
@@ -90,7 +90,7 @@ def test_a_message_of_the_user_without_text_is_refused(problems, content):
 
 
 def test_an_answer_model_in_the_place_of_its_format_is_refused_with_the_way_to_it():
-    with pytest.raises(BatchFileError, match=r"is the class Path; for an answer's, write answer_f"):
+    with pytest.raises(BatchFileError, match=r"is the class Path; answer_format makes"):
         check([request("a", response_format=Path)])
 
 

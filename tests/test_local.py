@@ -398,11 +398,11 @@ def test_a_job_for_a_server_that_is_not_there_does_not_start(server, new_client,
 
 
 def test_a_batch_for_another_endpoint_is_refused(client, tmp_path, server):
-    line = {**REQUESTS[0], "url": "/v1/embeddings", "body": {"model": MODEL, "input": "one"}}
-    job = run(client, helpers.write([line], tmp_path / "vectors"))
-    (outcome,) = helpers.collect(client, job).itertuples()
-    assert "Only /v1/chat/completions" in outcome.reason
-    assert not outcome.retry
+    body = {"model": MODEL, "input": "one"}
+    lines = [{**line, "url": "/v1/embeddings", "body": body} for line in REQUESTS[:2]]
+    outcomes = helpers.collect(client, run(client, helpers.write(lines, tmp_path / "vectors")))
+    assert outcomes["reason"].str.startswith("Only /v1/chat/completions").tolist() == [True] * 2
+    assert not outcomes["retry"].any()
     assert not server.asked
 
 

@@ -115,12 +115,16 @@ class Asking(Life):
         return batch
 
     def _validate(self, batch: dict) -> None:
-        if batch["endpoint"] == _ENDPOINT:
+        content = self.store.content(batch["input_file_id"])
+        if batch["endpoint"] == _ENDPOINT or content is None:
             super()._validate(batch)
             return
         message = f"Only {_ENDPOINT} can be passed on to the server, not {batch['endpoint']}."
-        error = batch_error("invalid_request", message, 1, "endpoint")
-        batch["errors"] = {"object": "list", "data": [error]}
+        errors = [
+            batch_error("invalid_request", message, number, "url")
+            for number in range(1, len(content.splitlines()) + 1)
+        ]
+        batch["errors"] = {"object": "list", "data": errors}
         self._enter(batch, "failed")
 
     def _run(self, batch: dict, requests: list[dict]) -> list[dict]:

@@ -32,7 +32,6 @@ MARKUP = '<b>bold</b><script>window.hacked=1</script><img src="x" onerror="windo
 # Five looks, three seconds apart: time to press a button.
 A_JOB_TO_CANCEL = """\
 import time
-import pandas as pd
 import helpers
 client = helpers.connect()
 body = {"model": "gpt-6-luna", "messages": [{"role": "user", "content": "Hello"}]}
