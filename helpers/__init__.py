@@ -4,30 +4,28 @@ Each module is one step of that road or a side room of it; each opens with what 
 """
 
 from helpers.account import cancel, clean_up, list_batches
+from helpers.batch import check_model, submit, wait
 from helpers.batchfile import Shard, check, write
+from helpers.checks import BatchFileError
 from helpers.client import ModeError, connect
 from helpers.costs import BudgetError, actual, estimate, price
-from helpers.gallery import Gallery
+from helpers.display.gallery import Gallery
+from helpers.display.progress import Progress
+from helpers.display.tables import ResultsBrowser, readable_tables
 from helpers.images import (
+    PictureError,
     contact_sheet,
     image_part,
     image_parts,
     image_tokens,
     size_table,
 )
-from helpers.jobs import Job, JobError
-from helpers.outcomes import Outcome, answered, outcome_of
+from helpers.job import Job, JobError
+from helpers.outcome import Outcome, answered, outcome_of
 from helpers.paths import DATA, JOBS
-from helpers.pictures import PictureError
-from helpers.progress import Progress
-from helpers.requests import Row, RowError, answer_format, rows, with_ids
-from helpers.road import run
-from helpers.rounds import merge, retry
-from helpers.rules import BatchFileError
-from helpers.submission import check_model, submit
-from helpers.table import collect
-from helpers.views import ResultsBrowser, readable_tables
-from helpers.waiting import wait
+from helpers.pipeline import run
+from helpers.request import Row, RowError, answer_format, rows, with_ids
+from helpers.table import collect, merge, retry
 
 __all__ = [
     "DATA", "JOBS", "BatchFileError", "BudgetError", "Gallery", "Job", "JobError", "ModeError",

@@ -8,8 +8,7 @@ import pandas as pd
 from openai.types import Batch
 
 from helpers.batchfile import Shard
-from helpers.jobs import FINAL, Job, JobError, refresh, waits_for_room
-from helpers.state import State
+from helpers.job import FINAL, Job, JobError, State, refresh, waits_for_room
 
 # Pauses in seconds before looking again for a batch whose creation was not answered.
 _LOOKS = (0, 5, 10)

@@ -12,8 +12,7 @@ from typing import BinaryIO
 import orjson
 import pandas as pd
 
-from helpers.packing import MAX_BYTES, MAX_INPUTS, MAX_REQUESTS, Packing, embedding_inputs
-from helpers.rules import Checks
+from helpers.checks import MAX_BYTES, MAX_INPUTS, MAX_REQUESTS, Checks, Packing, embedding_inputs
 
 _BUFFER = 1_000_000
 _FIRST_ID = re.compile(rb'{"custom_id":"([A-Za-z0-9_-]+)"')

@@ -13,8 +13,8 @@ import httpx2
 import openai
 
 from helpers.paths import JOBS, ROOT
-from helpers.recording import Recorder
 from helpers.replay import create_app
+from helpers.replay.record import Recorder
 from helpers.replay.upstream import Upstream
 
 MODES = ("replay", "live", "record", "local")

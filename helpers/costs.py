@@ -9,8 +9,8 @@ import pandas as pd
 from openai.types import Batch, CompletionUsage
 
 from helpers.batchfile import Shard, read
+from helpers.checks import encode
 from helpers.paths import DATA
-from helpers.rules import encode
 
 PRICES = DATA / "prices.csv"
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import helpers
+from helpers.checks import encode
 from helpers.client import replay_client
-from helpers.outcomes import TOKENS
+from helpers.outcome import TOKENS
 from helpers.paths import ROOT
-from helpers.rules import encode
 
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = [part.split("```")[0] for part in README.split("```python\n")[1:]]

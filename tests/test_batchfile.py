@@ -15,7 +15,7 @@ import pytest
 
 from helpers import BatchFileError, RowError, batchfile, check, write
 from helpers.batchfile import read
-from helpers.rules import encode
+from helpers.checks import encode
 from support import recorded, request
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from helpers import BatchFileError, check, write
 from helpers.batchfile import read
-from helpers.rules import encode
+from helpers.checks import encode
 from support import request
 
 # A busy computer is no reason to fail.

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 import helpers
+from helpers.images import embeddable
 from helpers.paths import DATA, ROOT
-from helpers.pictures import embeddable
 from support import RECORDED
 
 MOVIES = pd.read_csv(DATA / "movies.csv")

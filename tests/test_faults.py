@@ -151,7 +151,7 @@ def test_a_create_call_that_failed_is_made_once_when_the_line_is_run_again(
 def test_a_download_that_breaks_off_is_begun_again(client, script, shards, times):
     job = finished(client, shards)
     script({"at": CONTENT, "fault": "truncated", "times": times})
-    [(_, batch, [path])] = helpers.jobs.download(client, job, no_pause)
+    [(_, batch, [path])] = helpers.job.download(client, job, no_pause)
     assert path.stat().st_size == client.files.retrieve(batch.output_file_id).bytes
 
 
@@ -161,7 +161,7 @@ def test_a_download_that_always_breaks_off_is_no_result_and_can_be_had_later(
     job = finished(client, shards)
     script({"at": CONTENT, "fault": "truncated", "times": 9})
     with pytest.raises(helpers.JobError, match=r"-output.jsonl could not be fetched"):
-        helpers.jobs.download(client, job, no_pause)
+        helpers.job.download(client, job, no_pause)
     assert not [*job.folder.glob("batch_*")]
     script()
     assert helpers.collect(client, job)["outcome"].tolist() == ["ok"] * len(GOOD)

@@ -12,7 +12,7 @@ from ipywidgets.widgets.widget import _instances
 from PIL import Image
 
 from helpers import Gallery
-from helpers.gallery import _widget_of
+from helpers.display.gallery import _widget_of
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 HOSTILE = [

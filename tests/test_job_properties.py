@@ -76,7 +76,7 @@ class Server:
         ]
 
     def ids_in_live_batches(self) -> Counter:
-        live = [b for b in self.observer.batches.list() if b.status not in helpers.jobs.FINAL]
+        live = [b for b in self.observer.batches.list() if b.status not in helpers.job.FINAL]
         return Counter(
             line["custom_id"] for batch in live for line in self.lines(batch.input_file_id)
         )

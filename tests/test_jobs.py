@@ -8,9 +8,9 @@ import httpx2
 import pytest
 
 import helpers
-from helpers import jobs
+from helpers import job as jobs
+from helpers.job import State
 from helpers.replay import create_app
-from helpers.state import State
 from support import CREATE, UPLOAD, Wire, connect, lost, on, recorded, request, run
 
 SERVER = "http://replay.invalid/v1/"

@@ -21,10 +21,10 @@ from werkzeug.wrappers import Request, Response
 
 import helpers
 from helpers.client import local_client
+from helpers.job import locked
 from helpers.paths import ROOT
 from helpers.replay import create_app
 from helpers.replay.upstream import Upstream
-from helpers.state import locked
 from support import connect, request
 
 MODEL = "org/tiny-1"

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 import helpers
-from helpers import rounds
+from helpers import table as rounds
 from helpers.client import replay_client
 from helpers.replay import create_app
 from support import recorded, request, run

@@ -8,7 +8,7 @@ from openai.types import Batch, BatchRequestCounts
 
 import helpers
 from helpers.client import replay_client
-from helpers.progress import _cancel_button
+from helpers.display.progress import _cancel_button
 from support import recorded, request, run
 
 

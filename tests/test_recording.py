@@ -13,8 +13,8 @@ import pytest
 import crashing
 import helpers
 from helpers.client import replay_client
-from helpers.recording import Recorder
 from helpers.replay import create_app
+from helpers.replay.record import Recorder
 from helpers.replay.recordings import key_of
 from support import RECORDED, connect, lost, on, recorded, request, run
 from test_crashes import PROCESSES, server

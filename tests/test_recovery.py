@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel
 
 import helpers
+from helpers.job import locked
 from helpers.replay import create_app
-from helpers.state import locked
 from support import CREATE, LIST, Wire, connect, lost, on, recorded, run
 
 

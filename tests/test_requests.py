@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from helpers import Row, RowError, answer_format, check, rows, with_ids
-from helpers.rules import encode
+from helpers.checks import encode
 from support import request
 
 EMPTY = [None, math.nan, np.float64("nan"), pd.NA, pd.NaT, "", " \t\n"]

@@ -7,7 +7,7 @@ import pytest
 from ipywidgets.widgets.widget import _instances
 
 from helpers import ResultsBrowser
-from helpers.views import _chooser_of
+from helpers.display.tables import _chooser_of
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from helpers.views import _page_of
+from helpers.display.tables import _page_of
 
 
 def test_texts_are_aligned_to_the_left_and_numbers_stay_to_the_right():

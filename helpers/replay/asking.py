@@ -12,12 +12,12 @@ from pathlib import Path
 
 import orjson
 
+from helpers.job import locked
 from helpers.replay.life import Life
 from helpers.replay.lines import result_line
 from helpers.replay.store import Store
 from helpers.replay.upstream import Upstream, UpstreamModels
 from helpers.replay.validation import batch_error
-from helpers.state import locked
 
 _ENDPOINT = "/v1/chat/completions"
 _TABLE = """

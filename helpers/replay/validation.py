@@ -9,9 +9,8 @@ from collections.abc import Container, Iterator
 
 import orjson
 
-from helpers.packing import MAX_BYTES, MAX_REQUESTS
+from helpers.checks import ENDPOINTS, MAX_BYTES, MAX_REQUESTS
 from helpers.replay.wire import ApiError
-from helpers.rules import ENDPOINTS
 
 THIRTY_DAYS = 30 * 86_400
 _PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")

@@ -283,7 +283,7 @@ def finished_job(folder: Path):
     import openai
 
     import helpers
-    from helpers.state import State
+    from helpers.job import State
 
     client = openai.OpenAI(api_key="none", base_url="http://nowhere.invalid/v1", max_retries=0)
     rows = helpers.rows(read_table(folder))

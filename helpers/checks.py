@@ -1,15 +1,159 @@
-"""The rules of a batch file: what a request must have, and how it becomes a line."""
+"""What the API refuses, and the limits of a batch file: found before the upload, with the line."""
 
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import orjson
 
-from helpers.ids import SeenIds
-from helpers.packing import MAX_BYTES, embedding_inputs
-from helpers.parameters import unsuited
+
+class SeenIds:
+    """Finds ids that stand in two lines.
+
+    The ids of the latest block of lines are kept as they are, those of the blocks before as sorted
+    hashes. Two different ids have the same hash of 64 bits once in ten million jobs of a million
+    rows, and not in the same job again: Python hashes otherwise in every process.
+    """
+
+    def __init__(self, block: int = 25_000):
+        self.count = 0
+        self._block = block
+        self._recent: dict[str, int] = {}
+        self._earlier: list[tuple[np.ndarray, int, int]] = []
+        self._far_apart: list[tuple[str, int, str]] = []
+
+    def add(self, custom_id: str, line: int) -> str:
+        """An empty string, or the line of the same block that has the same id."""
+        first = self._recent.setdefault(custom_id, line)
+        if first != line:
+            return f"line {first}"
+        self.count += 1
+        if len(self._recent) == self._block:
+            self._end_block()
+        return ""
+
+    def far_apart(self) -> Iterator[tuple[str, int, str]]:
+        """Ids that an earlier block has as well: the id, its line, and where it was before."""
+        if self._recent:
+            self._end_block()
+        yield from self._far_apart
+
+    def _end_block(self) -> None:
+        ids, lines = list(self._recent), list(self._recent.values())
+        hashes = np.fromiter(map(hash, ids), np.int64, len(ids))
+        order = np.argsort(hashes)
+        hashes = hashes[order]
+        for block, first, last in self._earlier:
+            places = np.searchsorted(block, hashes).clip(max=len(block) - 1)
+            for place in order[block[places] == hashes]:
+                found = (ids[place], lines[place], f"one of the lines {first} to {last}")
+                self._far_apart.append(found)
+        self._earlier.append((hashes, lines[0], lines[-1]))
+        self._recent = {}
+
+
+# openai/types/batch_create_params.py in the SDK ("50,000 requests", "200 MB", "50,000 embedding
+# inputs across all requests"). Whether a MB is 10^6 or 2^20 bytes is not documented; the smaller
+# one is safe.
+MAX_REQUESTS = 50_000
+MAX_BYTES = 200_000_000
+MAX_INPUTS = 50_000
+
+
+class Packing:
+    """Requests go into files in order, each file within its limits."""
+
+    def __init__(self, max_requests: int = MAX_REQUESTS, max_bytes: int = MAX_BYTES):
+        self.max_requests, self.max_bytes = max_requests, max_bytes
+        self.files = self._count = self._bytes = self._inputs = 0
+
+    def begins_a_file(self, size: int, inputs: int = 0) -> bool:
+        """Whether the next request, of so many bytes and embedding inputs, goes into a new file."""
+        full = (
+            self._count >= self.max_requests
+            or self._bytes + size > self.max_bytes
+            or self._inputs + inputs > MAX_INPUTS
+        )
+        if begins := full or not self.files:
+            self.files += 1
+            self._count = self._bytes = self._inputs = 0
+        self._count += 1
+        self._bytes += size
+        self._inputs += inputs
+        return begins
+
+
+def embedding_inputs(request: Any) -> int:
+    """How many texts the request asks embeddings of; 0 for other requests.
+
+    One text, a list of texts, one text as a list of tokens, or a list of those:
+    openai/types/embedding_create_params.py.
+    """
+    url = request.get("url") if isinstance(request, dict) else None
+    if not isinstance(url, str) or url != "/v1/embeddings":
+        return 0
+    body = request.get("body")
+    texts = body.get("input") if isinstance(body, dict) else None
+    several = isinstance(texts, list) and texts and not isinstance(texts[0], int)
+    return len(texts) if several else 1
+
+
+_SAMPLING = {"temperature", "top_p", "top_logprobs", "logprobs"}
+
+
+def unsuited(body: dict, url: str) -> list[str]:
+    """What the endpoint or the model refuses in a body that names its model.
+
+    https://developers.openai.com/api/docs/guides/deployment-checklist for sampling;
+    https://qiita.com/kai_kou/items/92d3e48a0e78bfa1d853 for max_tokens.
+    """
+    problems = []
+    messages = body.get("messages")
+    if body.get("stream") is True:
+        problems.append("asks for streaming, which a batch cannot do; take 'stream' out of it")
+    if url == "/v1/chat/completions":
+        problems += _unsuited_messages(messages)
+    answer_format = body.get("response_format")
+    if answer_format is not None and not _is_format(answer_format):
+        problems.append("its response_format is not one of the API; make it with answer_format")
+    if url == "/v1/embeddings" and not body.get("input"):
+        problems.append("has no input")
+    if not body["model"].startswith("gpt-6"):
+        return problems
+    if not _SAMPLING.isdisjoint(body) and "none" not in _efforts(body):
+        (name, *_) = sorted(_SAMPLING & body.keys())
+        problems.append(f"has {name}, which is refused unless the reasoning effort is 'none'")
+    if messages is not None and "max_tokens" in body:
+        problems.append("has max_tokens, which is refused; write max_completion_tokens")
+    return problems
+
+
+def _unsuited_messages(messages: Any) -> list[str]:
+    """Only an assistant may say nothing: openai/types/chat/chat_completion_message_param.py."""
+    if not isinstance(messages, list | tuple) or not messages:
+        return ["has no messages"]
+    for number, message in enumerate(messages, start=1):
+        if not isinstance(message, dict):
+            return [f"has a message {number} that is no object"]
+        content = message.get("content")
+        if not isinstance(content, str | list | tuple) and message.get("role") != "assistant":
+            return [f"has a message {number} without text; its content is {content!r:.40}"]
+    return []
+
+
+def _is_format(answer_format: Any) -> bool:
+    """openai/types/chat/completion_create_params.py"""
+    kind = answer_format.get("type") if isinstance(answer_format, dict) else None
+    return kind in ("text", "json_object", "json_schema")
+
+
+def _efforts(body: dict) -> list:
+    reasoning = body.get("reasoning")
+    nested = reasoning.get("effort") if isinstance(reasoning, dict) else None
+    return [nested, body.get("reasoning_effort")]
+
 
 # The API documents "required, a string, unique in the batch" and no length. 64 plain characters
 # are what the compatible services that document a limit accept as well.

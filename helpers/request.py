@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from helpers.rules import ID_RULE, ID_RULE_TEXT
+from helpers.checks import ID_RULE, ID_RULE_TEXT
 
 # Checked against the Structured Outputs guide,
 # https://developers.openai.com/api/docs/guides/structured-outputs

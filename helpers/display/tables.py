@@ -13,7 +13,7 @@ import pandas as pd
 from IPython import get_ipython
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from helpers.widgets import in_jupyter, view_of
+from helpers.display.widgets import in_jupyter, view_of
 
 _FIRST = 5
 

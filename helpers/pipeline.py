@@ -1,4 +1,4 @@
-"""The whole road in one call, for somebody who has read the notebooks."""
+"""All steps in one call, for somebody who has read the notebooks."""
 
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -9,17 +9,14 @@ import pandas as pd
 from openai.types import CompletionUsage
 from pydantic import BaseModel
 
+from helpers.batch import check_model, submit, wait
 from helpers.batchfile import Shard, read, write
+from helpers.checks import MAX_REQUESTS
 from helpers.costs import estimate, price
-from helpers.jobs import JobError
-from helpers.outcomes import answered
-from helpers.packing import MAX_REQUESTS
-from helpers.progress import Progress
-from helpers.rounds import merge, retry
-from helpers.state import State
-from helpers.submission import check_model, submit
-from helpers.table import collect
-from helpers.waiting import wait
+from helpers.display.progress import Progress
+from helpers.job import JobError, State
+from helpers.outcome import answered
+from helpers.table import collect, merge, retry
 
 _SHOWN = 200
 

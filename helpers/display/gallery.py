@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from helpers.widgets import in_jupyter, view_of
+from helpers.display.widgets import in_jupyter, view_of
 
 
 class Gallery:

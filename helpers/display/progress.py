@@ -15,8 +15,8 @@ from openai.types import Batch
 
 from helpers.account import cancel
 from helpers.costs import cost_so_far
-from helpers.jobs import FINAL, Job, JobError, found_no_room
-from helpers.widgets import in_jupyter, view_of
+from helpers.display.widgets import in_jupyter, view_of
+from helpers.job import FINAL, Job, JobError, found_no_room
 
 _STEPS = (
     "in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled",
