@@ -43,7 +43,7 @@ def run(
     for everything found in order before the job starts, and the counts at its end; ``show`` gets
     the batches at every look, and is a `Progress` by default.
     """
-    shards = write(requests, folder, max_requests)
+    shards = write(requests, folder, max_requests=max_requests)
     count = sum(shard.requests for shard in shards)
     say(f"checked: {count:,} requests to {shards[0].model}, batch files: {len(shards)}")
     tried, usages = _try(client, shards, try_first, answer, say)

@@ -17,7 +17,7 @@ from support import completion, error, line, recorded, request, run
 SERVER_ERROR_ONCE = "apollo-13-1995"
 REFUSED = "the-silence-of-the-lambs-1991"
 CUT_OFF = "everything-everywhere-all-at-once-2022"
-TOKENS = ["prompt_tokens", "cached_tokens", "completion_tokens"]
+TOKENS = ["prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens"]
 
 
 class Film(BaseModel):
