@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sized
-from itertools import repeat
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -178,15 +177,15 @@ _PIECE = 1_000
 # Decimal numbers from here on do not hold every whole number.
 _EXACT = 2**53
 _SHOWN = 5
-# Blanks, control characters, and what a reader cannot see: joiners, marks of direction, fillers.
-_BLANK = "".join(
+# Blanks, and what a reader cannot see: joiners, marks of direction, fillers.
+_BLANK = "\u00ad\u034f\u061c\u115f\u1160\u1680\u180e\u2800\u3000\u3164\ufeff\uffa0" + "".join(
     chr(letter)
     for first, last in (
-        (0x00, 0x20), (0x7F, 0xA0), (0x2000, 0x200F), (0x2028, 0x202F), (0x205F, 0x206F),
-        (0xFE00, 0xFE0F),
+        (0x09, 0x0D), (0x1C, 0x20), (0x80, 0xA0), (0x2000, 0x200F), (0x2028, 0x202F),
+        (0x205F, 0x206F), (0xFE00, 0xFE0F),
     )
     for letter in range(first, last + 1)
-) + "\u00ad\u034f\u061c\u115f\u1160\u1680\u180e\u2800\u3000\u3164\ufeff\uffa0"  # fmt: skip
+)  # fmt: skip
 
 
 def is_empty(value: Any) -> bool:
@@ -203,7 +202,9 @@ def is_empty(value: Any) -> bool:
 def _empty_places(values: list) -> list[int]:
     kinds = set(map(type, values))
     # Whole columns of one kind, the commonest, are looked at without a call for each value.
-    if kinds <= {int, bool} or (kinds == {str} and all(map(str.strip, values, repeat(_BLANK)))):
+    if kinds <= {int, bool}:
+        return []
+    if kinds == {str} and all(map(str.strip, values)) and all(map(str.isascii, values)):
         return []
     if kinds == {float}:
         return [place for place, value in enumerate(values) if math.isnan(value)]

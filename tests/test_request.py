@@ -16,11 +16,11 @@ from support import request
 
 EMPTY = [
     *(None, math.nan, np.float64("nan"), pd.NA, pd.NaT, "", " \t\n", [], {}, (), b""),
-    *(np.array([]), "\u200b", "\ufeff\u00a0", "\u2060\u3164", Decimal("NaN"), "\0"),
+    *(np.array([]), "\u200b", "\ufeff\u00a0", "\u2060\u3164", Decimal("NaN")),
 ]
 EMPTY_IDS = [
     *("None", "nan", "numpy nan", "NA", "NaT", "no text", "blanks", "list", "dict", "tuple"),
-    *("bytes", "array", "zero width", "mark", "fillers", "decimal", "control"),
+    *("bytes", "array", "zero width", "mark", "fillers", "decimal"),
 ]
 
 
