@@ -20,7 +20,10 @@ _FIRST_ID = re.compile(rb'{"custom_id":"([A-Za-z0-9_-]+)"')
 
 @dataclass(frozen=True)
 class Shard:
-    """One batch file on disk: where it is, what is in it, and the sha256 that identifies it."""
+    """One batch file on disk: where it is, what is in it, and the sha256 that identifies it.
+
+    ``carries`` names the records of the batch files that never ran and whose rows it holds.
+    """
 
     path: Path
     requests: int
@@ -29,6 +32,7 @@ class Shard:
     model: str
     endpoint: str
     round: int = 1
+    carries: tuple[str, ...] = ()
 
 
 def check(requests: Iterable[dict] | str | PathLike) -> pd.DataFrame:
@@ -99,17 +103,6 @@ def write(
             )
             for draft, digest in zip(drafts, digests, strict=True)
         ]  # fmt: skip
-
-
-def shards_in(folder: Path, round: int = 1) -> list[Shard]:
-    """The batch files that `write` left in a folder."""
-    shards = []
-    for path in sorted(folder.glob("requests-*.jsonl")):
-        count = sum(1 for _ in read(path))
-        first, size = next(read(path)), path.stat().st_size
-        model, endpoint = first["body"]["model"], first["url"]
-        shards.append(Shard(path, count, size, sha256_of(path), model, endpoint, round))
-    return shards
 
 
 def read(path: Path) -> Iterator[dict]:

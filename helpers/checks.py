@@ -172,6 +172,16 @@ _SAME_ID = "the same custom_id; give every request its own"
 _NULL = re.compile(rb"(?:^|[:,\[])null")
 
 
+# The names of the cap on an answer, the one to write first:
+# openai/types/chat/completion_create_params.py, responses/response_create_params.py and
+# completion_create_params.py.
+CAPS = {
+    "/v1/chat/completions": ("max_completion_tokens", "max_tokens"),
+    "/v1/responses": ("max_output_tokens",),
+    "/v1/completions": ("max_tokens",),
+}
+
+
 class BatchFileError(ValueError):
     """Requests that the API would refuse. ``problems`` holds all of them, one sentence each."""
 

@@ -1,8 +1,9 @@
 """batch -> outcome: what came of one request, from its line in an output or error file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import orjson
 from openai import BaseModel as OpenAIModel
 from pydantic import BaseModel, ValidationError
 
@@ -161,3 +162,14 @@ def _misfit(error: Mapping[str, Any]) -> str:
 def _useless(code: str, reason: str, tokens: tuple[int, int, int]) -> Outcome:
     """An answer that came, and is billed, but cannot be used."""
     return Outcome("failed", code, reason, False, None, *tokens)
+
+
+def result_lines(lines: Iterable[bytes]) -> Iterator[dict]:
+    """The lines of a result file that name a request."""
+    for text in lines:
+        try:
+            line = orjson.loads(text)
+        except ValueError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("custom_id"), str):
+            yield line

@@ -1,6 +1,7 @@
-"""Outcomes: every row comes back in order, ok or failed with a reason or missing; retry; merge."""
+"""The table: every row comes back in order, ok or failed with a reason or missing; retry; merge."""
 
 import json
+import re
 
 import httpx2
 import openai
@@ -9,10 +10,11 @@ import pytest
 from pydantic import BaseModel
 
 import helpers
-from helpers import table as rounds
 from helpers.client import replay_client
+from helpers.job import Records
 from helpers.replay import create_app
-from support import completion, error, line, recorded, request, run
+from helpers.table import download
+from support import Wire, completion, connect, error, line, recorded, request, run
 
 SERVER_ERROR_ONCE = "apollo-13-1995"
 REFUSED = "the-silence-of-the-lambs-1991"
@@ -25,7 +27,7 @@ class Film(BaseModel):
     summary: str
 
 
-class Wire(httpx2.BaseTransport):
+class Changed(httpx2.BaseTransport):
     """The way into a replay; what ``disturb`` makes of a response's bytes is what arrives."""
 
     def __init__(self, app, path_end, disturb):
@@ -43,7 +45,7 @@ class Wire(httpx2.BaseTransport):
 
 def disturbed(folder, path_end, disturb):
     """A client to whom the GET responses of paths with this end arrive changed."""
-    transport = Wire(create_app(folder / "replay.sqlite"), path_end, disturb)
+    transport = Changed(create_app(folder / "replay.sqlite"), path_end, disturb)
     http_client = httpx2.Client(transport=transport)
     return openai.OpenAI(api_key="x", base_url="http://replay.invalid/v1", http_client=http_client)
 
@@ -71,6 +73,28 @@ def requests(*ids):
 
 def ids_of(asked):
     return [one["custom_id"] for one in asked]
+
+
+def no_pause(seconds):
+    pass
+
+
+def unreachable(request):
+    raise httpx2.ConnectError("no server")
+
+
+def ids_in(path):
+    return {json.loads(line)["custom_id"] for line in path.read_text("utf-8").splitlines()}
+
+
+@pytest.fixture
+def shards(films, tmp_path):
+    return helpers.write(films, tmp_path / "films")
+
+
+@pytest.fixture
+def three_shards(films, tmp_path):
+    return helpers.write(films, tmp_path / "films", max_requests=2)
 
 
 @pytest.fixture
@@ -361,8 +385,8 @@ def test_a_round_of_another_server_is_not_part_of_this_one(tmp_path):
     [shard] = helpers.retry(job, outcomes)
     run(client, [shard])
     elsewhere = helpers.Job(job.shards, job.batch_ids, "http://elsewhere.invalid/v1/")
-    assert rounds._submitted(job, 2) == [shard]
-    assert rounds._submitted(elsewhere, 2) == []
+    assert Records(job.server).of_rounds(job) == [shard]
+    assert Records(elsewhere.server).of_rounds(elsewhere) == []
 
 
 def test_answers_that_were_cut_off_are_asked_again_with_a_larger_cap_on_request(tmp_path):
@@ -446,3 +470,65 @@ def test_running_the_retry_again_creates_no_other_batch(client, tmp_path):
     jobs = [run(client, helpers.retry(job, helpers.collect(client, job))) for _ in range(2)]
     assert jobs[0] == jobs[1]
     assert len(list(client.batches.list())) == 2
+
+
+# result files on disk
+
+
+def test_output_and_error_file_land_beside_the_batch_file(client, tmp_path):
+    job = run(
+        client, helpers.write(recorded()[:3] + recorded(SERVER_ERROR_ONCE), tmp_path / "films")
+    )
+    [(_, batch, paths)] = download(client, job)
+    ids = [batch.error_file_id, batch.output_file_id]
+    assert [path.parent for path in paths] == [job.folder] * 2
+    assert re.fullmatch(r"requests-001-\w{12}-errors.jsonl", paths[0].name)
+    assert re.fullmatch(r"requests-001-\w{12}-output.jsonl", paths[1].name)
+    for path, file_id in zip(paths, ids, strict=True):
+        assert path.read_bytes() == client.files.content(file_id).content
+
+
+def test_what_was_downloaded_is_not_fetched_again(client, wire, shards):
+    job = run(client, shards)
+    first = download(client, job)
+    fetched = sum(call.endswith("/content") for call in wire.calls)
+    assert download(client, job) == first
+    assert sum(call.endswith("/content") for call in wire.calls) == fetched == 1
+
+
+def test_every_shard_has_result_files_of_its_own(client, three_shards):
+    results = download(client, run(client, three_shards))
+    assert [shard for shard, _, _ in results] == three_shards
+    for shard, _, [path] in results:
+        assert ids_in(path) == ids_in(shard.path)
+
+
+def test_a_batch_that_was_refused_has_no_result_files(tmp_path, shards):
+    client = connect(Wire(create_app(tmp_path / "replay.sqlite", queue_tokens=1)))
+    [(_, batch, paths)] = download(client, helpers.submit(client, shards))
+    assert (batch.status, paths) == ("failed", [])
+
+
+def test_a_download_that_breaks_off_is_fetched_again_in_full(client, wire, shards):
+    job = run(client, shards)
+
+    def half():
+        yield b'{"custom_id": "the-'
+        raise httpx2.ReadError("broken off")
+
+    wire.disturb = lambda call, exchange: (
+        httpx2.Response(200, content=half()) if call.endswith("/content") else exchange()
+    )
+    with pytest.raises(helpers.JobError, match=r"could not be fetched.*Run the same line again"):
+        download(client, job, sleep=no_pause)
+    assert not [*job.folder.glob("*.part")]
+    wire.reset()
+    [(_, batch, [path])] = download(client, job)
+    assert path.read_bytes() == client.files.content(batch.output_file_id).content
+
+
+def test_a_finished_job_needs_no_server(client, films, tmp_path):
+    before = helpers.collect(client, run(client, helpers.write(films, tmp_path / "films")))
+    nowhere = connect(httpx2.MockTransport(unreachable), max_retries=0)
+    job = run(nowhere, helpers.write(films, tmp_path / "films"))
+    assert helpers.collect(nowhere, job).equals(before)
