@@ -19,7 +19,7 @@ from support import Wire, completion, connect, error, line, recorded, request, r
 SERVER_ERROR_ONCE = "apollo-13-1995"
 REFUSED = "the-silence-of-the-lambs-1991"
 CUT_OFF = "everything-everywhere-all-at-once-2022"
-TOKENS = ["prompt_tokens", "cached_tokens", "completion_tokens"]
+TOKENS = ["prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens"]
 
 
 class Film(BaseModel):
@@ -318,12 +318,11 @@ def test_junk_in_a_result_file_changes_nothing(films, tmp_path, junk):
     assert set(outcomes["outcome"]) == {"ok"}
 
 
-def test_the_row_of_a_line_that_breaks_off_is_missing_and_can_be_retried(films, tmp_path):
+def test_the_row_of_a_line_that_breaks_off_is_failed_and_not_asked_again_by_itself(films, tmp_path):
     client = disturbed(tmp_path, "/content", lambda content: content[:-40])
     outcomes = helpers.collect(client, run(client, helpers.write(films, tmp_path / "job")))
-    [missing] = outcomes[outcomes["outcome"] != "ok"].itertuples()
-    assert (missing.outcome, missing.retry) == ("missing", True)
-    assert "without this line" in missing.reason
+    [broken] = outcomes[outcomes["outcome"] != "ok"].itertuples()
+    assert (broken.outcome, broken.code, broken.retry) == ("failed", "unreadable_line", False)
 
 
 def test_rows_without_a_line_are_missing(films, tmp_path):
