@@ -37,7 +37,8 @@ class Shard:
 
     ``answer_tokens`` is the most that the answers to its capped rows can have, ``uncapped`` the
     number of rows without a cap. ``text_bytes`` and ``image_tokens`` are the sums of what
-    `checks.prompt_size` says of its rows.
+    `checks.prompt_size` says of its rows. ``carries`` names the records of the batch files that
+    never ran and whose rows it holds.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class Shard:
     uncapped: int = 0
     text_bytes: int = 0
     image_tokens: int = 0
+    carries: tuple[str, ...] = ()
 
 
 def check(requests: Iterable[Request] | str | PathLike) -> pd.DataFrame:
@@ -118,18 +120,6 @@ def write(
             draft.shard(draft.path.replace(home / draft.path.name), checks, round)
             for draft in drafts
         ]
-
-
-def shards_in(folder: Path, round: int = 1) -> list[Shard]:
-    """The batch files that `write` left in a folder."""
-    shards = []
-    for path in sorted(folder.glob("requests-*.jsonl")):
-        checks, draft = Checks(), _Draft(path)
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                draft.count(checks.add_line(number, line)._replace(content=line))
-        shards.append(draft.shard(path, checks, round))
-    return shards
 
 
 def read(path: Path) -> Iterator[dict]:
@@ -279,8 +269,7 @@ class _Draft:
         self.waiting, self.written = [], self.size
 
     def shard(self, path: Path, checks: Checks, round: int) -> Shard:
-        digest = self.hash.hexdigest() if self.written else sha256_of(path)
         return Shard(
-            path, self.requests, self.size, digest, checks.model, checks.url, round,
+            path, self.requests, self.size, self.hash.hexdigest(), checks.model, checks.url, round,
             self.answer_tokens, self.uncapped, self.text_bytes, self.image_tokens,
         )  # fmt: skip

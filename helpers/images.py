@@ -8,7 +8,7 @@ import os
 import re
 import struct
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from functools import cache
@@ -16,7 +16,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-import pandas as pd
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 Picture = str | PathLike | bytes | bytearray | Image.Image | Mapping[str, Any]
@@ -314,13 +313,13 @@ def url_fault(url: Any) -> str:
     if not (head := _DATA_URL.match(url)):
         return "is no data URL of a PNG, JPEG, WEBP or GIF; image_part makes it"
     try:
-        _size_of(base64.b64decode(url[head.end() :], validate=True))
+        size_of(base64.b64decode(url[head.end() :], validate=True))
     except _DAMAGE:
         return "holds no picture; image_part makes it, or base64.b64encode(...).decode()"
     return ""
 
 
-def _size_of(content: bytes) -> tuple[int, int]:
+def size_of(content: bytes) -> tuple[int, int]:
     with Image.open(io.BytesIO(content), formats=list(_MEDIA_TYPES)) as image:
         return image.size
 
@@ -370,9 +369,9 @@ def token_bound(url: Any, detail: Any, model: str = "") -> int:
         # The head of a picture says its size; only rarely does it stand far behind.
         encoded = url[url.index(",") + 1 :] if url[:5].lower() == "data:" else ""
         try:
-            return image_tokens(*_size_of(base64.b64decode(encoded[:8_000])), detail, model)
+            return image_tokens(*size_of(base64.b64decode(encoded[:8_000])), detail, model)
         except _DAMAGE:
-            return image_tokens(*_size_of(base64.b64decode(encoded)), detail, model)
+            return image_tokens(*size_of(base64.b64decode(encoded)), detail, model)
     if tiles := _tiles_of(model):
         return tiles[0] if detail == "low" else tiles[0] + tiles[1] * _MOST_TILES
     most = {"low": _LOW_SIDE**2 // _PATCH**2, "high": _HIGH_PATCHES}.get(detail, _MOST_PATCHES)
@@ -386,46 +385,3 @@ def _tiles_of(model: str) -> tuple[int, int] | None:
 def _check_detail(detail: str) -> None:
     if detail not in get_args(Detail):
         raise ValueError(f"detail is {detail!r}; it can be {', '.join(get_args(Detail))}.")
-
-
-def size_table(
-    picture: Picture,
-    price: float,
-    long_sides: Sequence[int] = (512, 768, 1024),
-    *,
-    file_bytes: int = 200_000_000,
-) -> pd.DataFrame:
-    """What one picture weighs at several sizes: one line per long side in pixels.
-
-    Columns: width, height, kilobytes (as embedded text, 4/3 of the file), low and auto (estimated
-    tokens for that ``detail``), usd_per_1000 (1,000 such pictures at ``auto``, for ``price`` US
-    dollars per million input tokens), per_file (how many fit in a batch file of ``file_bytes``).
-    """
-    lines = {}
-    for long_side in long_sides:
-        media_type, content = embeddable(picture, long_side)
-        width, height = _size_of(content)
-        embedded = len(base64.b64encode(content)) + len(media_type)
-        tokens = image_tokens(width, height)
-        lines[long_side] = {
-            "width": width,
-            "height": height,
-            "kilobytes": embedded / 1000,
-            "low": image_tokens(width, height, "low"),
-            "auto": tokens,
-            "usd_per_1000": tokens * 1000 * price / 1e6,
-            "per_file": file_bytes // embedded,
-        }
-    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("long_side")
-
-
-def contact_sheet(pictures: Sequence[Picture], columns: int = 4, width: int = 220) -> Image.Image:
-    """All pictures as one, in rows of ``columns``, each fitted into ``width`` pixels at 4:3."""
-    height = width * 3 // 4
-    rows = max(1, math.ceil(len(pictures) / columns))
-    sheet = Image.new("RGB", (columns * width, rows * height), "white")
-    for number, picture in enumerate(pictures):
-        with Image.open(io.BytesIO(embeddable(picture, 2 * width)[1])) as image:
-            small = ImageOps.pad(image.convert("RGB"), (width - 4, height - 4), color="white")
-        sheet.paste(small, (number % columns * width + 2, number // columns * height + 2))
-    return sheet

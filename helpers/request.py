@@ -5,24 +5,18 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sized
+from collections.abc import Iterator, KeysView, Mapping, Sized
 from os import PathLike
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
-import orjson
 import pandas as pd
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
 from helpers.checks import ID_RULE, ID_RULE_TEXT
-
-
-class RowError(ValueError):
-    """A row of the table cannot become a request. The message names the row and the column."""
-
+from helpers.inputs.schemas import refusals
+from helpers.inputs.tables import RowError, table_of
 
 # Tables
 
@@ -35,7 +29,7 @@ def with_ids(table: Any) -> pd.DataFrame:
     position. Ids become text, numbers too. Raises `RowError` for an empty table and for ids that
     are missing, duplicate, no longer exact, or longer or stranger than `ID_RULE` allows.
     """
-    table = _table(table)
+    table = table_of(table)
     if table.empty:
         raise RowError("The table has no rows. Check the file that it was read from.")
     _check_names(table)
@@ -92,7 +86,7 @@ def rows(table: Any) -> Iterator["Row"]:
     Takes what `with_ids` takes. Numbers that are whole stay so: a column that pandas made decimals
     of, because a cell beside them is empty, gives ``1994``, not ``1994.0``.
     """
-    table = _table(table)
+    table = table_of(table)
     _check_double(table)
     names = list(table.columns)
     columns = [_whole(table.iloc[:, place]) for place in range(len(names))]
@@ -279,196 +273,10 @@ def answer_format(
         schema = model.model_json_schema()
     except PydanticUserError as error:
         raise ValueError(f"{model.__name__} has no JSON schema: {error.message}") from None
-    if problems := list(_refusals(schema, model.__name__)):
+    if problems := list(refusals(schema, model.__name__)):
         raise ValueError("\n- ".join(["Structured Outputs will refuse this model:", *problems]))
     name = re.sub(r"[^A-Za-z0-9_-]", "_", model.__name__)[:64]
     named = {"name": name, "strict": True, "schema": schema}
     if endpoint == "/v1/responses":
         return {"type": "json_schema", **named}
     return {"type": "json_schema", "json_schema": named}
-
-
-_UNSUPPORTED = {
-    "allOf", "oneOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else",
-    "default", "minLength", "maxLength", "uniqueItems", "prefixItems", "contains", "minContains",
-    "maxContains", "unevaluatedItems", "patternProperties", "propertyNames", "minProperties",
-    "maxProperties", "unevaluatedProperties", "contentMediaType", "contentSchema",
-}  # fmt: skip
-_FORMATS = {
-    "date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid",
-}  # fmt: skip
-# What stands in a Pydantic model where a schema has another format; str in all other cases.
-_INSTEAD = {"uuid": "UUID", "ipvany": "IPv4Address", "name-email": "EmailStr"}
-# https://github.com/pydantic/pydantic-ai/issues/5508
-_LOOK_AROUND = re.compile(r"\(\?<?[=!]")
-_MOST_PROPERTIES, _MOST_LEVELS, _MOST_VALUES, _MOST_LETTERS = 5_000, 10, 1_000, 120_000
-_LONG_ENUM, _MOST_ENUM_LETTERS = 250, 15_000
-
-
-def _refusals(schema: dict, name: str) -> Iterator[str]:
-    """What the API would refuse in the schema of this model: part by part, then as a whole."""
-    if "$ref" in schema:
-        yield f"{name}: a model that holds itself cannot be outermost; wrap it in another's field"
-    elif schema.get("type") != "object":
-        yield f"{name}: the outermost model has to be an object with fields"
-    parts = list(_parts(schema, name))
-    for place, part in parts:
-        yield from _refusals_of(part, place)
-    properties = [field for _, part in parts for field in part.get("properties", {})]
-    values = [str(value) for _, part in parts for value in part.get("enum", [])]
-    constants = [str(part["const"]) for _, part in parts if "const" in part]
-    letters = sum(map(len, [*properties, *values, *constants, *schema.get("$defs", {})]))
-    for what, found, most in (
-        ("fields", len(properties), _MOST_PROPERTIES),
-        ("values of enums and Literals", len(values), _MOST_VALUES),
-        ("letters in names and values", letters, _MOST_LETTERS),
-        ("levels of models in models", _levels(schema, schema, ()), _MOST_LEVELS),
-    ):
-        if found > most:
-            yield f"{name}: it has {found:,} {what}, over the limit of {most:,}; ask for less"
-
-
-def _parts(schema: dict, place: str) -> Iterator[tuple[str, dict]]:
-    yield place, schema
-    inner = [(f"{place}.{name}", part) for name, part in schema.get("properties", {}).items()]
-    inner += [(f"{place}[]", schema["items"])] if "items" in schema else []
-    inner += [(place, part) for part in schema.get("anyOf", [])]
-    inner += list(schema.get("$defs", {}).items())
-    for at, part in inner:
-        yield from _parts(part, at)
-
-
-def _levels(part: dict, schema: dict, inside: tuple[str, ...]) -> int:
-    """How deep objects stand in objects; a model that holds itself counts once."""
-    if (ref := part.get("$ref")) and ref not in inside:
-        return _levels(schema["$defs"][ref.rpartition("/")[2]], schema, (*inside, ref))
-    inner = [*part.get("properties", {}).values(), *part.get("anyOf", [])]
-    inner += [part["items"]] if "items" in part else []
-    deepest = max((_levels(one, schema, inside) for one in inner), default=0)
-    return deepest + ("properties" in part)
-
-
-def _refusals_of(part: dict, place: str) -> Iterator[str]:
-    for keyword in sorted(_UNSUPPORTED & part.keys()):
-        more = ", also '= ...' behind a field" if keyword == "default" else ""
-        yield f"{place}: it has {keyword!r}, which is not supported; take it out of the model{more}"
-    if (form := part.get("format", "uuid")) not in _FORMATS:
-        instead = next((word for key, word in _INSTEAD.items() if form.startswith(key)), "str")
-        kind = {"binary": "bytes", "password": "SecretStr"}.get(form, form.upper())
-        yield f"{place}: it has the format {form!r} ({kind}), not supported; take {instead}"
-    if _LOOK_AROUND.search(part.get("pattern", "")):
-        yield (
-            f"{place}: its pattern looks around, with (?= or (?!, which is not supported; write "
-            "another, and float in place of Decimal"
-        )
-    values = part.get("enum", [])
-    if len(values) > _LONG_ENUM and sum(map(len, map(str, values))) > _MOST_ENUM_LETTERS:
-        yield (
-            f"{place}: its {len(values):,} values have more than {_MOST_ENUM_LETTERS:,} letters; "
-            "shorten them"
-        )
-    if "$ref" in part and len(part.keys() - {"$defs"}) > 1:
-        yield f"{place}: a nested model cannot have a description here; put it into its docstring"
-    if not part.keys() & {"type", "enum", "const", "anyOf", "$ref", *_UNSUPPORTED}:
-        yield f"{place}: it has no type; write one instead of Any"
-    properties = part.get("properties", {})
-    if isinstance(part.get("additionalProperties"), dict | bool) and not properties:
-        yield f"{place}: free keys are not supported; use a list of pairs"
-    elif part.get("type") == "object" and part.get("additionalProperties") is not False:
-        yield f"{place}: give the model model_config = ConfigDict(extra='forbid')"
-    for name in properties:
-        if name not in part.get("required", []):
-            yield f"{place}.{name}: every field is required; for an optional one, only 'X | None'"
-
-
-# Where tables come from
-
-
-def _table(source: Any) -> pd.DataFrame:
-    """A table of whatever kind, as one of pandas."""
-    if isinstance(source, pd.DataFrame):
-        return source
-    if isinstance(source, str | PathLike):
-        return _read(Path(source))
-    if hasattr(source, "to_pydict"):
-        if len(set(source.column_names)) < len(source.column_names):
-            raise RowError("The table has two columns of one name. Rename or drop one.")
-        return _from_columns(source.to_pydict())
-    if type(source).__module__.partition(".")[0] == "polars" and hasattr(source, "to_dict"):
-        return _from_columns(source.to_dict(as_series=False))
-    if isinstance(source, Iterable) and not isinstance(source, Mapping | pd.Series | bytes):
-        lines = list(source)
-        if all(isinstance(line, Mapping) for line in lines):
-            names = dict.fromkeys(name for line in lines for name in line)
-            return _from_columns({name: [line.get(name) for line in lines] for name in names})
-    raise RowError(
-        f"A table cannot be made of a {type(source).__name__}. It is a DataFrame of pandas or "
-        "polars, a pyarrow table, a list of dicts, or the path of a CSV, Excel, Parquet or JSON "
-        "Lines file."
-    )
-
-
-def _from_columns(columns: Mapping[str, list]) -> pd.DataFrame:
-    """Values as they are: pandas would make decimals of whole numbers beside an empty cell."""
-    series = {name: pd.Series(values, dtype=object) for name, values in columns.items()}
-    return pd.DataFrame(series).infer_objects()
-
-
-def _read(path: Path) -> pd.DataFrame:
-    ending = next((ending for ending in _READERS if path.name.lower().endswith(ending)), None)
-    if ending is None:
-        raise RowError(
-            f"{path} is no kind of table that is read here, which are {', '.join(_READERS)}. Read "
-            "it into a DataFrame first."
-        )
-    try:
-        return _READERS[ending](path)
-    except RowError:
-        raise
-    except ImportError as error:
-        package = "openpyxl" if ending == ".xlsx" else "pyarrow"
-        raise RowError(f"Reading {path.name} needs {package}: pip install {package}.") from error
-    except UnicodeDecodeError:
-        way = f"pd.read_csv({path.name!r}, encoding='cp1252'), or the encoding that it has"
-        raise RowError(f"{path} is not UTF-8. Take {way}, and hand over the table.") from None
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RowError(f"{path} cannot be read as a table: {reason}.") from None
-
-
-def _read_csv(path: Path, separator: str = ",") -> pd.DataFrame:
-    # With these types whole numbers stay whole beside an empty cell, and so do long ids.
-    return pd.read_csv(path, sep=separator, dtype_backend="numpy_nullable")
-
-
-def _read_excel(path: Path) -> pd.DataFrame:
-    return pd.read_excel(path, dtype_backend="numpy_nullable")
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    from pyarrow import parquet
-
-    return _table(parquet.read_table(path))
-
-
-def _read_json_lines(path: Path) -> pd.DataFrame:
-    lines = []
-    with path.open("rb") as file:
-        for number, text in enumerate(file, start=1):
-            if text.strip():
-                try:
-                    lines.append(orjson.loads(text))
-                except ValueError as error:
-                    raise RowError(f"{path}, line {number}: is not JSON ({error}).") from None
-    return _table(lines)
-
-
-_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": _read_csv,
-    ".csv.gz": _read_csv,
-    ".tsv": lambda path: _read_csv(path, "\t"),
-    ".xlsx": _read_excel,
-    ".parquet": _read_parquet,
-    ".jsonl": _read_json_lines,
-    ".ndjson": _read_json_lines,
-}
