@@ -307,7 +307,8 @@ def url_fault(url: Any) -> str:
     A link is not fetched.
     """
     if not isinstance(url, str) or _LINK.match(url):
-        return "" if isinstance(url, str) else f"is {url!r:.40}, no text; image_part makes it"
+        # What is no text at all is found by its type.
+        return ""
     if url[:5].lower() != "data:":
         return "is neither a link nor a data URL; image_part embeds a file"
     if not (head := _DATA_URL.match(url)):
