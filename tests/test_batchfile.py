@@ -3,15 +3,27 @@
 import hashlib
 import json
 import math
+import os
 import resource
+import stat
+import time
 import weakref
 
 import pandas as pd
 import pytest
 
-from helpers import BatchFileError, RowError, batchfile, check, write
+from helpers import (
+    BatchFileError,
+    PictureError,
+    RowError,
+    batchfile,
+    check,
+    image_part,
+    rows,
+    write,
+)
 from helpers.batchfile import read
-from helpers.checks import encode
+from helpers.checks import encode, prompt_size
 from support import recorded, request
 
 
@@ -334,3 +346,169 @@ def test_ids_are_read_wherever_they_stand_in_the_line(tmp_path):
     path = tmp_path / "requests.jsonl"
     path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
     assert list(batchfile.ids(path)) == ["a", "b", "c"]
+
+
+# Limits, names, privacy
+
+
+@pytest.mark.parametrize("value", [0, -1, 50_001, 100_000, 2.5, "10", None, True, math.nan])
+def test_a_number_of_requests_that_no_file_can_have_is_refused(tmp_path, value):
+    with pytest.raises(ValueError, match=r"max_requests is .*; it is a whole number from 1 to 50,"):
+        write(requests(1), tmp_path / "job", max_requests=value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [0, -1, 200_000_001, 1e6, "1"])
+def test_a_size_that_no_file_can_have_is_refused(tmp_path, value):
+    with pytest.raises(ValueError, match=r"max_bytes is .*; it is a whole number from 1 to 200,"):
+        write(requests(1), tmp_path / "job", max_bytes=value)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, "2"])
+def test_a_round_that_is_no_number_is_refused(tmp_path, value):
+    with pytest.raises(ValueError, match="round is"):
+        write(requests(1), tmp_path / "job", round=value)
+
+
+def test_nobody_else_can_read_what_was_written(tmp_path):
+    (shard,) = write(requests(1), tmp_path / "job")
+    assert stat.S_IMODE(shard.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(shard.path.parent.stat().st_mode) == 0o700
+
+
+def test_nobody_else_can_read_what_is_being_written(tmp_path):
+    seen = []
+
+    def watched():
+        for number in range(3):
+            seen.extend(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*"))
+            yield request(f"row-{number}", "x" * 2_000_000)
+
+    write(watched(), tmp_path / "job")
+    assert {*seen} == {0o700, 0o600}
+
+
+def test_a_job_begun_under_an_earlier_name_is_continued(tmp_path):
+    (shard,) = write(requests(2), tmp_path / "job")
+    earlier = shard.path.parent.with_name(shard.path.parent.name[: len("job-") + 8])
+    shard.path.parent.rename(earlier)
+    (again,) = write(requests(2), tmp_path / "job")
+    assert again.path == earlier / shard.path.name
+    assert again.sha256 == shard.sha256
+
+
+def test_another_job_under_an_earlier_name_is_left_alone(tmp_path):
+    (shard,) = write(requests(2), tmp_path / "job")
+    earlier = shard.path.parent.with_name(shard.path.parent.name[: len("job-") + 8])
+    shard.path.parent.rename(earlier)
+    (earlier / shard.path.name).write_text("another table's")
+    (again,) = write(requests(2), tmp_path / "job")
+    assert again.path.parent != earlier
+    assert (earlier / shard.path.name).read_text() == "another table's"
+
+
+def test_what_dead_processes_left_is_cleared_away_after_a_day(tmp_path):
+    old, young, at_work = (tmp_path / f".writing-{name}" for name in ("old", "young", "at-work"))
+    for folder in (old, young, at_work):
+        folder.mkdir()
+        (folder / "requests-001.jsonl").write_text("half")
+    yesterday = time.time() - 25 * 60 * 60
+    for path in (old / "requests-001.jsonl", old, at_work):
+        os.utime(path, (yesterday, yesterday))
+    write(requests(1), tmp_path / "job")
+    assert [folder.exists() for folder in (old, young, at_work)] == [False, True, True]
+
+
+def test_a_name_stands_for_its_content_with_64_bits(tmp_path):
+    names = {
+        write([request(text=f"text {number}")], tmp_path / "job")[0].path.parent.name
+        for number in range(20)
+    }
+    assert len(names) == 20
+    assert all(len(name.removeprefix("job-")) == 16 for name in names)
+
+
+# What the checks have seen
+
+
+def test_a_shard_knows_caps_texts_and_pictures_of_its_rows(tmp_path):
+    link = {"type": "image_url", "image_url": {"url": "https://e.com/a.png", "detail": "low"}}
+    shown = [{"role": "user", "content": [{"type": "text", "text": "abc"}, link]}]
+    asked = [
+        request("a", "hello", max_completion_tokens=10, n=3),
+        request("b", "é", max_completion_tokens=5),
+        request("c", messages=shown),
+    ]
+    (shard,) = write(asked, tmp_path / "job")
+    assert (shard.answer_tokens, shard.uncapped) == (35, 1)
+    assert (shard.text_bytes, shard.image_tokens) == (5 + 2 + 3, 308)
+    sizes = [prompt_size(one) for one in asked]
+    assert (shard.text_bytes, shard.image_tokens) == tuple(map(sum, zip(*sizes, strict=True)))
+
+
+def test_each_shard_counts_its_own_rows(tmp_path):
+    asked = [request(f"row-{n}", "x" * n, max_completion_tokens=n) for n in range(1, 6)]
+    shards = write(asked, tmp_path / "job", max_requests=2)
+    assert [shard.answer_tokens for shard in shards] == [3, 7, 5]
+    assert [shard.text_bytes for shard in shards] == [3, 7, 5]
+    assert [shard.uncapped for shard in shards] == [0, 0, 0]
+
+
+# Rows that cannot become a request
+
+
+def request_for(row):
+    return request(row["id"], row["text"])
+
+
+@pytest.fixture(params=["check", "write"])
+def made(request, tmp_path):
+    return check if request.param == "check" else lambda made: write(made, tmp_path / "job")
+
+
+def test_all_empty_cells_are_named_together_with_their_rows(made):
+    table = pd.DataFrame({"id": list("abcd"), "text": ["one", None, "three", " "]})
+    with pytest.raises(RowError) as error:
+        made(map(request_for, rows(table)))
+    assert "Row 2 (id 'b'): 'text' is empty" in str(error.value)
+    assert "Row 4 (id 'd'): 'text' is empty" in str(error.value)
+
+
+def test_a_generator_names_the_other_empty_rows_with_the_first(made):
+    table = pd.DataFrame({"id": list("abcd"), "text": ["one", None, "three", " "]})
+    with pytest.raises(RowError, match=r"Row 2 .*'text' is empty, and in row 4 as well"):
+        made(request_for(row) for row in rows(table))
+
+
+def test_all_damaged_pictures_are_named_together_with_their_lines(made, tmp_path):
+    def show(number):
+        return request(f"row-{number}", messages=[image_part(tmp_path / f"{number}.png")])
+
+    with pytest.raises(PictureError) as error:
+        made(map(show, range(3)))
+    assert all(f"{number}.png cannot be read" in str(error.value) for number in range(3))
+
+
+def test_rows_that_fail_and_requests_that_are_wrong_are_named_with_their_lines(made):
+    def some(number):
+        if number == 2:
+            raise RowError("Row 2: nothing there")
+        return request("two words" if number == 3 else f"row-{number}")
+
+    with pytest.raises(BatchFileError) as error:
+        made(map(some, (1, 2, 3)))
+    first, second = error.value.problems
+    assert first == "line 2: Row 2: nothing there"
+    assert second.startswith("line 3 ('two words')")
+
+
+@pytest.mark.parametrize("wrong", [None, 5, 2.5])
+def test_what_cannot_be_gone_through_is_refused_in_a_sentence(made, wrong):
+    with pytest.raises(BatchFileError, match="requests are a list or generator of dicts, not a"):
+        made(wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"custom_id": "a"}, pd.DataFrame({"id": ["a"]}), b"ab"])
+def test_what_is_no_list_of_requests_is_refused_by_line(made, wrong):
+    with pytest.raises(BatchFileError, match=r"line 1: is a \w+, not an object"):
+        made(wrong)
