@@ -14,8 +14,9 @@ from contextlib import nullcontext, suppress
 from functools import cache
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
+import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 Picture = str | PathLike | bytes | bytearray | Image.Image | Mapping[str, Any]
@@ -242,15 +243,15 @@ def _scaled(image: Image.Image) -> Image.Image:
     """Numbers of 16 or 32 bits, or fractions, as 8 bits; a plain conversion would cut them off."""
     # Fractions go from 0 to 1 as often as from 0 to 255.
     tops = (1, 255, 65_535) if image.mode == "F" else (255, 65_535)
-    image = image.convert("F")
-    low, high = cast("tuple[float, float]", image.getextrema())
+    numbers = np.asarray(image, dtype=np.float32)
+    low, high = float(numbers.min()), float(numbers.max())
     if not math.isfinite(high - low):
         raise ValueError("it has pixels that are no numbers")
     if low < 0 or high > tops[-1]:
         factor, start = 255 / max(high - low, 1e-9), low
     else:
         factor, start = next((255 / top, 0.0) for top in tops if high <= top)
-    return image.point(lambda value: value * factor + (0.5 - start * factor)).convert("L")
+    return Image.fromarray(((numbers - start) * factor + 0.5).astype(np.uint8))
 
 
 def _foreign_profile(image: Image.Image) -> bytes:
