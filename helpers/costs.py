@@ -77,12 +77,9 @@ def price(model: str, service: str = "batch", *, table: Path | None = None) -> P
     raise LookupError(
         f"{file.parent.name}/{file.name} has no {service} price for {model!r}, only for "
         f"{', '.join(known)}. Write its prices in US dollars per million tokens into a file of "
-        "your own, and name it in COOKBOOK_PRICES:
-"
-        "model,service,input,cached_input,output,as_of,source
-"
-        f"{model},batch,...
-{model},standard,..."
+        "your own, and name it in COOKBOOK_PRICES:\n"
+        "model,service,input,cached_input,output,as_of,source\n"
+        f"{model},batch,...\n{model},standard,..."
     )
 
 
