@@ -12,11 +12,12 @@ import pytest
 
 import crashing
 import helpers
+from faults import Faults
 from helpers.client import replay_client
 from helpers.replay import create_app
 from helpers.replay.record import Recorder
 from helpers.replay.recordings import key_of
-from support import RECORDED, connect, lost, on, recorded, request, run
+from support import RECORDED, Wire, connect, lost, on, recorded, request, run
 from test_crashes import PROCESSES, server
 
 KEY, COMPANY, UNKNOWN = "canary-7f3a9c51e0", "canary-company", "canary-field"
@@ -25,6 +26,11 @@ FILMS = [
     "jaws-1975", "apollo-13-1995", "the-silence-of-the-lambs-1991",
     "everything-everywhere-all-at-once-2022",
 ]  # fmt: skip
+
+
+@pytest.fixture
+def wire(tmp_path):
+    return Wire(create_app(tmp_path / "replay.sqlite", faults=Faults()))
 
 
 @pytest.fixture
@@ -186,9 +192,9 @@ def test_an_error_that_is_not_about_the_request_is_not_recorded(wire, recorder, 
 
 
 def test_an_error_about_the_request_is_recorded_and_replayed(live, path, tmp_path):
-    with pytest.raises(openai.NotFoundError, match="Not recorded: this request differs"):
+    with pytest.raises(openai.NotFoundError, match="Not recorded: no recorded request"):
         ask(live, request()["body"])
-    with pytest.raises(openai.NotFoundError, match="Not recorded: this request differs"):
+    with pytest.raises(openai.NotFoundError, match="Not recorded: no recorded request"):
         ask(replayed(path, tmp_path), request()["body"])
 
 

@@ -1,5 +1,6 @@
 """The replay is a faithful Batch API: what goes in over HTTP, what comes out, and when."""
 
+import itertools
 import json
 
 import httpx2
@@ -61,10 +62,20 @@ def without(key, line):
     return {name: value for name, value in line.items() if name != key}
 
 
+def ticking(begin=1_000_000):
+    """A clock by which a minute passes every time somebody looks at it."""
+    return itertools.count(begin, 60).__next__
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A client for tests that do not depend on what was asked before; they share its server."""
-    return replay_client(tmp_path_factory.mktemp("server") / "replay.sqlite")
+    return replay_client(tmp_path_factory.mktemp("server") / "replay.sqlite", clock=ticking())
+
+
+@pytest.fixture
+def client(tmp_path):
+    return replay_client(tmp_path / "replay.sqlite", clock=ticking())
 
 
 @pytest.fixture(scope="module")
@@ -477,7 +488,8 @@ def test_a_request_made_by_hand_does_not_use_up_its_recorded_failure(client):
 
 @pytest.fixture(scope="module")
 def expiring(tmp_path_factory):
-    return replay_client(tmp_path_factory.mktemp("expiring") / "replay.sqlite", expire_after=2)
+    state = tmp_path_factory.mktemp("expiring") / "replay.sqlite"
+    return replay_client(state, expire_after=2, clock=ticking())
 
 
 @pytest.fixture(scope="module")
@@ -712,7 +724,7 @@ def http(tmp_path):
     ("method", "path", "status"),
     [
         ("GET", "/v1/nothing-here", 404),
-        ("POST", "/v1/embeddings", 404),
+        ("POST", "/v1/nothing-here", 404),
         ("GET", "/", 404),
         ("PUT", "/v1/files", 405),
         ("GET", "/v1/chat/completions", 405),
@@ -762,7 +774,7 @@ def test_a_recorded_failure_is_remembered_by_a_new_server_on_the_same_file(tmp_p
 
 def history(state):
     """Everything that a new server answers to the same calls."""
-    client = replay_client(state)
+    client = replay_client(state, clock=ticking())
     batch = finish(client, *FIVE, request(), metadata={"round": "1"})
     again = finish(client, input_file_id=batch.input_file_id)
     files = client.files.list().data

@@ -18,7 +18,6 @@ import orjson
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from helpers.replay.lines import requests_of
 from helpers.replay.recordings import canonical, key_of, read
 
 # All that is kept of an answer: openai/types/chat/chat_completion.py and completion_usage.py.
@@ -128,6 +127,19 @@ class Kept:
         recorded = self._recorded.setdefault(key, _Recorded(name, canonical(body)))
         recorded.date = datetime.datetime.now(datetime.UTC).date().isoformat()
         return recorded
+
+
+def requests_of(content: bytes) -> list[dict]:
+    """The requests of a batch file; lines that are none will be refused by the server."""
+    requests = []
+    for text in content.split(b"\n"):
+        try:
+            request = orjson.loads(text)
+        except ValueError:
+            continue
+        if isinstance(request, dict) and isinstance(request.get("body"), dict):
+            requests.append(request)
+    return requests
 
 
 def result_lines(content: bytes) -> Iterator[dict]:
