@@ -292,6 +292,29 @@ def test_two_kernels_record_into_the_same_file(wire, path):
     assert [line["request"] for line in lines_of(path)] == [jaws["body"], alien["body"]]
 
 
+def record_many(path, state, names):
+    client = connect(Recorder(path, httpx2.WSGITransport(app=create_app(state))))
+    for film in recorded(*names):
+        ask(client, film["body"])
+
+
+def test_kernels_that_record_at_the_same_time_keep_every_answer(path, tmp_path):
+    names = [film["custom_id"] for film in recorded()[:40]]
+    kernels = [
+        PROCESSES.Process(target=record_many, args=(path, tmp_path / f"{n}.sqlite", names[n::4]))
+        for n in range(4)
+    ]
+    path.parent.mkdir(exist_ok=True)
+    for kernel in kernels:
+        kernel.start()
+    for kernel in kernels:
+        kernel.join()
+    assert {line["custom_id"] for line in lines_of(path)} == {
+        f"call-{key_of(film['body'])[:12]}" for film in recorded()[:40]
+    }
+    assert sorted(file.name for file in path.parent.iterdir()) == [".films.jsonl.lock", path.name]
+
+
 # What could not be recorded
 
 
@@ -427,12 +450,12 @@ def test_a_streamed_call_is_passed_on_and_said_to_be_missing(path, said):
 
 def test_a_file_that_cannot_be_written_costs_no_answer(live, path, said):
     jaws, alien = recorded("jaws-1975", "alien-1979")
-    obstacle = path.with_suffix(f".{os.getpid()}.part")
-    obstacle.mkdir(parents=True)
+    # A folder in the file's place cannot be replaced by a file.
+    path.mkdir(parents=True)
     assert ask(live, jaws["body"]).choices[0].message.content
-    assert not path.exists()
+    assert list(path.parent.glob("*.part")) == []
     assert "films.jsonl was not written" in said[0]
-    obstacle.rmdir()
+    path.rmdir()
     ask(live, alien["body"])
     assert [line["request"] for line in lines_of(path)] == [jaws["body"], alien["body"]]
 
@@ -447,7 +470,7 @@ def record_and_die(path, state, kill_at):
 def test_an_interrupted_write_leaves_the_old_file(live, path, tmp_path):
     ask(live, recorded("jaws-1975")[0]["body"])
     before = path.read_bytes()
-    for kill_at, ended in ((1, -9), (2, -9), (0, 2)):
+    for kill_at, ended in ((1, -9), (2, -9), (3, -9), (0, 3)):
         process = PROCESSES.Process(target=record_and_die, args=(path, tmp_path / "s", kill_at))
         process.start()
         process.join()

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 
 import httpx2
 import openai
@@ -383,6 +384,61 @@ def test_a_running_batch_shows_no_result_file_and_how_far_it_is(looks):
 def test_the_server_asks_for_a_short_pause_between_two_looks(server, batch):
     answer = server.batches.with_raw_response.retrieve(batch.id)
     assert 0 < float(answer.headers["openai-poll-after-ms"]) <= 100
+
+
+# Time
+
+
+@pytest.fixture
+def hands(tmp_path):
+    """A clock that the test turns, and a server by it whose batches run for 15 seconds."""
+    hands = [1_000_000.0]
+    client = replay_client(tmp_path / "slow.sqlite", seconds=15, clock=lambda: hands[0])
+    return hands, client
+
+
+def test_a_batch_of_15_seconds_shows_its_progress_and_takes_15_seconds(hands):
+    hands, client = hands
+    batch = walk(client, create(client, *recorded()[:30]), {"in_progress"})[-1]
+    done = []
+    for _ in range(16):
+        batch = client.batches.retrieve(batch.id)
+        done.append((batch.status, batch.request_counts.completed + batch.request_counts.failed))
+        hands[0] += 1
+    assert done[:15] == [("in_progress", 2 * second) for second in range(15)]
+    assert done[15] == ("finalizing", 30)
+    assert client.batches.retrieve(batch.id).status == "completed"
+
+
+def test_a_batch_of_15_seconds_goes_on_in_a_new_server(hands, tmp_path):
+    hands, client = hands
+    batch = walk(client, create(client, *recorded()[:30]), {"in_progress"})[-1]
+    client.batches.retrieve(batch.id)
+    hands[0] += 14
+    again = replay_client(tmp_path / "slow.sqlite", seconds=15, clock=lambda: hands[0])
+    assert counts(again.batches.retrieve(batch.id))[0] == 30
+    assert again.batches.retrieve(batch.id).request_counts.completed >= 25
+    hands[0] += 1
+    assert walk(again, batch)[-1].status == "completed"
+
+
+def test_a_batch_of_15_seconds_can_be_cancelled_and_keeps_what_it_has(hands):
+    hands, client = hands
+    batch = walk(client, create(client, *FIVE), {"in_progress"})[-1]
+    client.batches.retrieve(batch.id)
+    hands[0] += 8
+    client.batches.retrieve(batch.id)
+    batch = walk(client, client.batches.cancel(batch.id))[-1]
+    assert (batch.status, counts(batch)) == ("cancelled", (5, 2, 0))
+    assert len(ids_of(client, batch.output_file_id)) == 2
+
+
+def test_nothing_that_a_new_batch_shows_lies_in_the_past(tmp_path):
+    begun = int(time.time())
+    client = replay_client(tmp_path / "replay.sqlite")
+    batch = finish(client, *FIVE)
+    assert begun <= batch.created_at <= batch.in_progress_at <= batch.completed_at <= time.time()
+    assert batch.expires_at == batch.created_at + 86_400
 
 
 # Results
