@@ -4,9 +4,11 @@ Such are vLLM, llama.cpp and Ollama. Only the endpoint that a batch asks for is 
 ``/models`` they have the list, one model each (as Ollama), or nothing.
 """
 
+import contextlib
 import math
 import queue
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -200,8 +202,6 @@ class _Sender:
         self._store, self._at_once, self._answered = store, at_once, answered
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._todo: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[_Task] = queue.SimpleQueue()
 
     def wake(self) -> None:
         """Sees to it that the lines of all batches in progress are being sent."""
@@ -214,29 +214,34 @@ class _Sender:
     def _send_all(self) -> None:
         try:
             with FileLock(self._store.path.with_suffix(".lock"), timeout=0, mode=0o600):
-                self._give_out()
+                self._give_out(queue.SimpleQueue(), queue.SimpleQueue())
         except Timeout:
             return  # Another process sends, and stores its answers where we look.
+        except (sqlite3.Error, OSError):
+            return  # The folder is gone or full. The next look says so, or begins again.
 
-    def _give_out(self) -> None:
-        at_once = self._at_once
-        for _ in range(at_once):
-            threading.Thread(target=self._work, daemon=True).start()
+    def _give_out(
+        self, todo: "queue.SimpleQueue[_Task | None]", done: "queue.SimpleQueue[_Task]"
+    ) -> None:
+        for _ in range(self._at_once):
+            threading.Thread(target=self._work, args=[todo, done], daemon=True).start()
         waiting, under_way = self._tasks(), 0
-        while True:
-            # As many again lie ready, so that nobody waits while answers are stored.
-            while under_way < 2 * at_once and (task := next(waiting, None)):
-                self._todo.put(task)
-                under_way += 1
-            if not under_way:
-                break
-            came = [self._done.get()]
-            while not self._done.empty():
-                came.append(self._done.get())
-            under_way -= len(came)
-            self._keep(came)
-        for _ in range(at_once):
-            self._todo.put(None)
+        try:
+            while True:
+                # As many again lie ready, so that nobody waits while answers are stored.
+                while under_way < 2 * self._at_once and (task := next(waiting, None)):
+                    todo.put(task)
+                    under_way += 1
+                if not under_way:
+                    return
+                came = [done.get()]
+                while not done.empty():
+                    came.append(done.get())
+                under_way -= len(came)
+                self._keep(came)
+        finally:
+            for _ in range(self._at_once):
+                todo.put(None)
 
     def _tasks(self) -> Iterator[_Task]:
         """The lines without an answer, batch by batch; also of those that come meanwhile."""
@@ -249,17 +254,18 @@ class _Sender:
                 begin = lines[-1][0] + 1
             sent.add(batch["id"])
 
-    def _work(self) -> None:
-        while task := self._todo.get():
-            batch = self._store.get("batches", task.batch["id"])
-            # A cancelled batch asks nothing more.
-            if batch and batch["status"] == "in_progress":
-                try:
+    def _work(
+        self, todo: "queue.SimpleQueue[_Task | None]", done: "queue.SimpleQueue[_Task]"
+    ) -> None:
+        while task := todo.get():
+            # The client was closed, or the folder is gone: the line stays without an answer.
+            with contextlib.suppress(RuntimeError, sqlite3.Error):
+                batch = self._store.get("batches", task.batch["id"])
+                # A cancelled batch asks nothing more.
+                if batch and batch["status"] == "in_progress":
                     body = orjson.loads(task.text)["body"]
                     task.answer = self._answered(task.batch["endpoint"], body)
-                except RuntimeError:
-                    pass  # The client was closed, so nobody asks any more.
-            self._done.put(task)
+            done.put(task)
 
     def _keep(self, tasks: list[_Task]) -> None:
         by_batch: dict[str, list[Kept]] = {}
