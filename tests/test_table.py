@@ -1,29 +1,25 @@
-"""Outcomes: every row comes back in order, ok or failed with a reason or missing; retry; merge."""
+"""The table: every row comes back in order, ok or failed with a reason or missing; retry; merge."""
 
 import json
+import re
 
 import httpx2
 import openai
 import pandas as pd
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 import helpers
-from helpers import table as rounds
 from helpers.client import replay_client
+from helpers.job import Records
 from helpers.replay import create_app
-from support import recorded, request, run
+from helpers.table import download
+from support import Wire, completion, connect, error, line, recorded, request, run
 
 SERVER_ERROR_ONCE = "apollo-13-1995"
 REFUSED = "the-silence-of-the-lambs-1991"
 CUT_OFF = "everything-everywhere-all-at-once-2022"
-TOKENS = ["prompt_tokens", "cached_tokens", "completion_tokens"]
-
-
-class Label(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    label: str
-    stars: int
+TOKENS = ["prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens"]
 
 
 class Film(BaseModel):
@@ -31,7 +27,7 @@ class Film(BaseModel):
     summary: str
 
 
-class Wire(httpx2.BaseTransport):
+class Changed(httpx2.BaseTransport):
     """The way into a replay; what ``disturb`` makes of a response's bytes is what arrives."""
 
     def __init__(self, app, path_end, disturb):
@@ -49,33 +45,9 @@ class Wire(httpx2.BaseTransport):
 
 def disturbed(folder, path_end, disturb):
     """A client to whom the GET responses of paths with this end arrive changed."""
-    transport = Wire(create_app(folder / "replay.sqlite"), path_end, disturb)
+    transport = Changed(create_app(folder / "replay.sqlite"), path_end, disturb)
     http_client = httpx2.Client(transport=transport)
     return openai.OpenAI(api_key="x", base_url="http://replay.invalid/v1", http_client=http_client)
-
-
-def completion(content="fine", finish="stop", refusal=None):
-    message = {"role": "assistant", "content": content, "refusal": refusal}
-    usage = {
-        "prompt_tokens": 10,
-        "completion_tokens": 3,
-        "prompt_tokens_details": {"cached_tokens": 4},
-    }
-    return {"choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage}
-
-
-def error(message, code=None):
-    return {"error": {"message": message, "type": "some_error", "param": None, "code": code}}
-
-
-def line(status, body):
-    response = {"status_code": status, "request_id": "req_1", "body": body}
-    return {"id": "batch_req_1", "custom_id": "row-1", "response": response, "error": None}
-
-
-def never_ran(code):
-    reason = {"code": code, "message": "This request did not run."}
-    return {"id": "batch_req_1", "custom_id": "row-1", "response": None, "error": reason}
 
 
 def answering(folder, answers, **options):
@@ -103,104 +75,31 @@ def ids_of(asked):
     return [one["custom_id"] for one in asked]
 
 
+def no_pause(seconds):
+    pass
+
+
+def unreachable(request):
+    raise httpx2.ConnectError("no server")
+
+
+def ids_in(path):
+    return {json.loads(line)["custom_id"] for line in path.read_text("utf-8").splitlines()}
+
+
+@pytest.fixture
+def shards(films, tmp_path):
+    return helpers.write(films, tmp_path / "films")
+
+
+@pytest.fixture
+def three_shards(films, tmp_path):
+    return helpers.write(films, tmp_path / "films", max_requests=2)
+
+
 @pytest.fixture
 def films():
     return recorded()[:5]
-
-
-# one line
-
-
-def test_an_answer_is_ok_and_carries_its_text_and_tokens():
-    outcome = helpers.outcome_of(line(200, completion("fine")))
-    assert (outcome.outcome, outcome.answer, outcome.retry) == ("ok", "fine", False)
-    assert (outcome.prompt_tokens, outcome.cached_tokens, outcome.completion_tokens) == (10, 4, 3)
-
-
-def test_an_answer_that_fits_the_model_becomes_an_instance_of_it():
-    outcome = helpers.outcome_of(line(200, completion('{"label": "a", "stars": 3}')), Label)
-    assert (outcome.outcome, outcome.answer) == ("ok", Label(label="a", stars=3))
-
-
-def test_an_answer_without_usage_counts_no_tokens():
-    body = {"choices": completion()["choices"]}
-    outcome = helpers.outcome_of(line(200, body))
-    assert outcome.outcome == "ok"
-    assert (outcome.prompt_tokens, outcome.cached_tokens, outcome.completion_tokens) == (0, 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("came", "code", "retry"),
-    [
-        (line(500, error("The server had an error.")), "http_500", True),
-        (line(503, error("Overloaded.", "overloaded")), "overloaded", True),
-        (line(429, error("Slow down.", "rate_limit_exceeded")), "rate_limit_exceeded", True),
-        (line(408, error("Too slow.")), "http_408", True),
-        (
-            line(400, error("Too long.", "context_length_exceeded")),
-            "context_length_exceeded",
-            False,
-        ),
-        (line(404, error("Never heard of it.", "model_not_found")), "model_not_found", False),
-        (line(0, {}), "unknown_error", True),
-        (line(502, None), "http_502", True),
-        (never_ran("batch_expired"), "batch_expired", True),
-        (never_ran("batch_cancelled"), "batch_cancelled", True),
-        (never_ran("invalid_image_url"), "invalid_image_url", False),
-    ],
-)
-def test_an_error_line_is_failed_with_its_code_and_whether_a_second_try_helps(came, code, retry):
-    outcome = helpers.outcome_of(came)
-    assert (outcome.outcome, outcome.code, outcome.retry) == ("failed", code, retry)
-    assert (outcome.answer, outcome.prompt_tokens) == (None, 0)
-
-
-@pytest.mark.parametrize(
-    "came",
-    [line(400, error("The prompt is too long.")), never_ran("batch_expired")],
-    ids=["rejected", "never ran"],
-)
-def test_the_reason_of_an_error_line_is_the_message_of_the_api(came):
-    cause = came["error"] or came["response"]["body"]["error"]
-    assert helpers.outcome_of(came).reason == cause["message"]
-
-
-def test_an_error_line_without_a_message_says_so():
-    assert "no reason" in helpers.outcome_of(line(500, {})).reason
-
-
-@pytest.mark.parametrize(
-    ("body", "code", "reason"),
-    [
-        (completion(None, refusal="I can't help with that."), "refusal", "I can't help with that."),
-        (completion('{"label": "a', "length"), "truncated", "raise max_completion_tokens"),
-        (completion(None, "content_filter"), "content_filter", "content filter"),
-        (completion("no json"), "invalid_answer", "(it is 'no json')"),
-        (completion('{"label": "a", "stars": "many"}'), "invalid_answer", "(it is 'many')"),
-        (completion('{"label": "a"}'), "invalid_answer", "Field required"),
-        (completion('{"label": "a", "stars": 1, "more": 2}'), "invalid_answer", "more"),
-    ],
-)
-def test_an_answer_that_is_no_use_is_failed_for_good_and_billed(body, code, reason):
-    outcome = helpers.outcome_of(line(200, body), Label)
-    assert (outcome.outcome, outcome.code, outcome.retry) == ("failed", code, False)
-    assert reason in outcome.reason
-    assert (outcome.answer, outcome.prompt_tokens, outcome.completion_tokens) == (None, 10, 3)
-
-
-def test_half_an_answer_stopped_by_the_content_filter_is_failed():
-    outcome = helpers.outcome_of(line(200, completion("half", "content_filter")))
-    assert (outcome.outcome, outcome.code, outcome.answer) == ("failed", "content_filter", None)
-
-
-@pytest.mark.parametrize("body", [completion(None), {"choices": []}, {}, None])
-def test_a_success_without_content_is_failed(body):
-    outcome = helpers.outcome_of(line(200, body))
-    assert (outcome.outcome, outcome.answer) == ("failed", None)
-
-
-def test_an_empty_text_is_an_answer():
-    assert helpers.outcome_of(line(200, completion(""))).outcome == "ok"
 
 
 # the table
@@ -419,12 +318,11 @@ def test_junk_in_a_result_file_changes_nothing(films, tmp_path, junk):
     assert set(outcomes["outcome"]) == {"ok"}
 
 
-def test_the_row_of_a_line_that_breaks_off_is_missing_and_can_be_retried(films, tmp_path):
+def test_the_row_of_a_line_that_breaks_off_is_failed_and_not_asked_again_by_itself(films, tmp_path):
     client = disturbed(tmp_path, "/content", lambda content: content[:-40])
     outcomes = helpers.collect(client, run(client, helpers.write(films, tmp_path / "job")))
-    [missing] = outcomes[outcomes["outcome"] != "ok"].itertuples()
-    assert (missing.outcome, missing.retry) == ("missing", True)
-    assert "without this line" in missing.reason
+    [broken] = outcomes[outcomes["outcome"] != "ok"].itertuples()
+    assert (broken.outcome, broken.code, broken.retry) == ("failed", "unreadable_line", False)
 
 
 def test_rows_without_a_line_are_missing(films, tmp_path):
@@ -486,8 +384,8 @@ def test_a_round_of_another_server_is_not_part_of_this_one(tmp_path):
     [shard] = helpers.retry(job, outcomes)
     run(client, [shard])
     elsewhere = helpers.Job(job.shards, job.batch_ids, "http://elsewhere.invalid/v1/")
-    assert rounds._submitted(job, 2) == [shard]
-    assert rounds._submitted(elsewhere, 2) == []
+    assert Records(job.server).of_rounds(job) == [shard]
+    assert Records(elsewhere.server).of_rounds(elsewhere) == []
 
 
 def test_answers_that_were_cut_off_are_asked_again_with_a_larger_cap_on_request(tmp_path):
@@ -571,3 +469,65 @@ def test_running_the_retry_again_creates_no_other_batch(client, tmp_path):
     jobs = [run(client, helpers.retry(job, helpers.collect(client, job))) for _ in range(2)]
     assert jobs[0] == jobs[1]
     assert len(list(client.batches.list())) == 2
+
+
+# result files on disk
+
+
+def test_output_and_error_file_land_beside_the_batch_file(client, tmp_path):
+    job = run(
+        client, helpers.write(recorded()[:3] + recorded(SERVER_ERROR_ONCE), tmp_path / "films")
+    )
+    [(_, batch, paths)] = download(client, job)
+    ids = [batch.error_file_id, batch.output_file_id]
+    assert [path.parent for path in paths] == [job.folder] * 2
+    assert re.fullmatch(r"requests-001-\w{12}-errors.jsonl", paths[0].name)
+    assert re.fullmatch(r"requests-001-\w{12}-output.jsonl", paths[1].name)
+    for path, file_id in zip(paths, ids, strict=True):
+        assert path.read_bytes() == client.files.content(file_id).content
+
+
+def test_what_was_downloaded_is_not_fetched_again(client, wire, shards):
+    job = run(client, shards)
+    first = download(client, job)
+    fetched = sum(call.endswith("/content") for call in wire.calls)
+    assert download(client, job) == first
+    assert sum(call.endswith("/content") for call in wire.calls) == fetched == 1
+
+
+def test_every_shard_has_result_files_of_its_own(client, three_shards):
+    results = download(client, run(client, three_shards))
+    assert [shard for shard, _, _ in results] == three_shards
+    for shard, _, [path] in results:
+        assert ids_in(path) == ids_in(shard.path)
+
+
+def test_a_batch_that_was_refused_has_no_result_files(tmp_path, shards):
+    client = connect(Wire(create_app(tmp_path / "replay.sqlite", queue_tokens=1)))
+    [(_, batch, paths)] = download(client, helpers.submit(client, shards))
+    assert (batch.status, paths) == ("failed", [])
+
+
+def test_a_download_that_breaks_off_is_fetched_again_in_full(client, wire, shards):
+    job = run(client, shards)
+
+    def half():
+        yield b'{"custom_id": "the-'
+        raise httpx2.ReadError("broken off")
+
+    wire.disturb = lambda call, exchange: (
+        httpx2.Response(200, content=half()) if call.endswith("/content") else exchange()
+    )
+    with pytest.raises(helpers.JobError, match=r"could not be fetched.*Run the same line again"):
+        download(client, job, sleep=no_pause)
+    assert not [*job.folder.glob("*.part")]
+    wire.reset()
+    [(_, batch, [path])] = download(client, job)
+    assert path.read_bytes() == client.files.content(batch.output_file_id).content
+
+
+def test_a_finished_job_needs_no_server(client, films, tmp_path):
+    before = helpers.collect(client, run(client, helpers.write(films, tmp_path / "films")))
+    nowhere = connect(httpx2.MockTransport(unreachable), max_retries=0)
+    job = run(nowhere, helpers.write(films, tmp_path / "films"))
+    assert helpers.collect(nowhere, job).equals(before)
