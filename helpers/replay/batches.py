@@ -139,6 +139,10 @@ class Batches:
             if batch["status"] in _ENDED:
                 raise ApiError(409, f"Cannot cancel a batch with status '{batch['status']}'.")
             was = batch["status"]
+            if was == "validating":
+                content = self.store.content(batch["input_file_id"]) or b""
+                total = sum(1 for line in content.split(b"\n") if line.strip())
+                batch["request_counts"]["total"] = total
             self._count(batch)
             self._enter(batch, "cancelling")
             self.store.save_batch(batch, was)
@@ -298,7 +302,8 @@ class Batches:
 
     def _count(self, batch: dict) -> None:
         counts = self.store.counts(batch["id"])
-        batch["request_counts"] = counts
+        # A batch that was cancelled before its validation has no lines in the store.
+        batch["request_counts"] |= counts if counts["total"] else {}
 
     def _enter(self, batch: dict, status: str) -> None:
         batch["status"] = status

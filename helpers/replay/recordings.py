@@ -14,7 +14,8 @@ import pandas as pd
 from helpers.paths import DATA
 from helpers.replay.batches import Answer
 
-ENDPOINT = "/v1/chat/completions"
+# Where a body has what is asked: Chat Completions; Responses and Embeddings; Completions.
+_ASKED = ("messages", "input", "instructions", "prompt")
 _PICTURE = re.compile(r"data:image/[\w.+-]+(?:;[\w=-]+)*;base64,(.*)", re.DOTALL)
 _BEFORE, _AFTER, _FIELDS = 30, 40, 3
 # From here on a float is no longer exact, and orjson takes no integer beyond 64 bits.
@@ -59,10 +60,10 @@ class Recordings:
     def answer(self, endpoint: str, body: dict, tries: Callable[[str], int]) -> Answer:
         """The recorded answer; 404 with a reason when the request is not recorded."""
         key = key_of(body)
-        recording = self.by_key.get(key) if endpoint == ENDPOINT else None
+        recording = self.by_key.get(key)
         if recording is None:
             error = {
-                "message": self._why_not(endpoint, body),
+                "message": self._why_not(body),
                 "type": "invalid_request_error",
                 "param": None,
                 "code": "not_recorded",
@@ -80,12 +81,10 @@ class Recordings:
         usage = recording["answers"][-1]["body"].get("usage") or {}
         return usage.get("prompt_tokens") or len(orjson.dumps(body)) // 4
 
-    def _why_not(self, endpoint: str, body: dict) -> str:
+    def _why_not(self, body: dict) -> str:
         live = "run live: COOKBOOK_MODE=live with OPENAI_API_KEY."
         if not self.by_key:
             return f"There are no recordings. Take back the change, or {live}"
-        if endpoint != ENDPOINT:
-            return f"Not recorded: the recordings are of {ENDPOINT}, not of {endpoint}. {live}"
         if self._nearest is None:
             self._nearest = _Nearest(self.by_key.values())
         leaves = _leaves(body)
@@ -144,13 +143,13 @@ class _Nearest:
 def _is_telling(leaf: tuple[str, str]) -> bool:
     """Whether the value says what is asked: a text, a picture or a name of an answer format."""
     place, value = leaf
-    return _weight(leaf) > 1 and (place.startswith("messages") or value.startswith("'"))
+    return _weight(leaf) > 1 and (place.startswith(_ASKED) or value.startswith("'"))
 
 
 def _weight(leaf: tuple[str, str]) -> int:
     """A shared text or picture says more than shared settings."""
     place, _ = leaf
-    if place.startswith("messages") and not place.endswith(("role", "type", "detail")):
+    if place.startswith(_ASKED) and not place.endswith(("role", "type", "detail")):
         return 100
     return (
         10 if place.endswith(("json_schema.name", "description")) or ".properties." in place else 1
