@@ -273,7 +273,9 @@ class Batches:
 
     def _end(self, batch: dict, status: str, unfinished: dict | None = None) -> None:
         was, good, bad, usage = batch["status"], [], [], Usage()
-        for custom_id, code, answer in self.store.lines(batch["id"]):
+        for number, (custom_id, code, answer) in enumerate(self.store.lines(batch["id"])):
+            if number % _GROUP == 0:
+                time.sleep(_BREATH)
             if code is None or answer is None:
                 if unfinished:
                     bad.append(_result_line(batch, custom_id, None, None, unfinished))

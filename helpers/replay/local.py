@@ -68,7 +68,7 @@ class Upstream:
             response = self._outlasted(method, path, body)
         except httpx2.RequestError as error:
             reason = str(error) or type(error).__name__
-            return 503, _error("upstream_unreachable", f"No answer from {url} ({reason}).")
+            return 503, _error(503, "upstream_unreachable", f"No answer from {url} ({reason}).")
         try:
             answer = orjson.loads(response.content)
         except ValueError:
@@ -80,7 +80,7 @@ class Upstream:
             f"{response.text[:_SHOWN]!r}. Is the base URL right? It mostly ends in /v1."
         )
         status = 502 if response.is_success else response.status_code
-        return status, _error("upstream_not_json", message)
+        return status, _error(status, "upstream_not_json", message)
 
     def _outlasted(self, method: str, path: str, body: dict | None) -> httpx2.Response:
         """The response; while the server says that it is busy, the call is made again."""
@@ -154,8 +154,8 @@ def _listed(status: int, answer: dict) -> list[dict]:
     raise ApiError(502 if status == 200 else status, str(message or answer)[:_SHOWN])
 
 
-def _error(code: str, message: str) -> dict:
-    return {"error": {"message": message, "type": "server_error", "param": None, "code": code}}
+def _error(status: int, code: str, message: str) -> dict:
+    return {"error": ApiError(status, message, code).error}
 
 
 class LocalBatches(Batches):

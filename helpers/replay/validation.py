@@ -5,6 +5,7 @@ return: https://github.com/ogx-ai/ogx, tests/integration/batches/test_batches_er
 https://github.com/BerriAI/litellm/pull/37527 for the upload.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from helpers.checks import ENDPOINTS, MAX_BYTES, MAX_REQUESTS
 from helpers.replay.wire import ApiError
 
 THIRTY_DAYS = 30 * 86_400
+# After so many lines other threads get a turn: a server with a large file answers others meanwhile.
+_GROUP, _BREATH = 500, 0.001
 _PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 # openai/types/batch_create_params.py names it, the guide does not.
 _ENDPOINTS = {*ENDPOINTS, "/v1/videos"}
@@ -114,6 +117,8 @@ class FileOfRequests:
         self._seen: set[str] = set()
         start = lines = 0
         for number, text in enumerate(content.split(b"\n"), start=1):
+            if not number % _GROUP:
+                time.sleep(_BREATH)
             if text.strip():
                 lines += 1
                 if error := self._read(text, number, start):
