@@ -6,6 +6,7 @@ this module reads or writes records, so a fact about a batch has one owner.
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -25,6 +26,8 @@ _PATIENCE = 600.0
 # Up to so many batches are looked at one by one; more come in pages of a hundred.
 _FEW = 10
 _PAGE = 100
+# No time in seconds is as large before the year 5000.
+_MILLISECONDS = 1e11
 
 
 class JobError(RuntimeError):
@@ -220,6 +223,13 @@ def errors_of(batch: Batch) -> list:
     return getattr(batch.errors, "data", None) or []
 
 
+def age_of(batch: Batch) -> float:
+    """Seconds since the batch ended, or else was created; some servers count in milliseconds."""
+    times = [getattr(batch, f"{status}_at", None) for status in (*FINAL, "created")]
+    moment = next((at for at in times if isinstance(at, int | float) and at > 0), 0)
+    return time.time() - (moment / 1000 if moment > _MILLISECONDS else moment)
+
+
 @dataclass(frozen=True)
 class Look:
     """How the batches of a job stand now, one per shard.
@@ -264,6 +274,14 @@ class Watch:
             batch or self._asked(asked, place, ids[place]) for place, batch in enumerate(ended)
         ]
         return Look(batches, [*filter(self._waits, range(len(batches)))], asked.pause)
+
+    def ask_again(self, place: int, batch_id: str) -> Batch:
+        """The batch as the server has it now, also if it is known to have ended."""
+        batch = self._asked(_Asked(self.client, []), place, batch_id)
+        with self.records.change(self.job.shards[place]) as record:
+            if record.batch and record.batch["id"] == batch.id:
+                record.batch = facts_of(batch)
+        return batch
 
     def forget(self, place: int) -> None:
         """Has the record of the shard at this place read again at the next look."""

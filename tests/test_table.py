@@ -1,5 +1,8 @@
 """The table: every row comes back in order, ok or failed with a reason or missing; retry; merge."""
 
+import contextlib
+import datetime
+import enum
 import json
 import re
 
@@ -7,14 +10,13 @@ import httpx2
 import openai
 import pandas as pd
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 
 import helpers
 from helpers.client import replay_client
 from helpers.job import Records
 from helpers.replay import create_app
-from helpers.table import download
-from support import Wire, completion, connect, error, line, recorded, request, run
+from support import CREATE, Wire, completion, connect, error, line, recorded, request, run
 
 SERVER_ERROR_ONCE = "apollo-13-1995"
 REFUSED = "the-silence-of-the-lambs-1991"
@@ -327,7 +329,9 @@ def test_the_row_of_a_line_that_breaks_off_is_failed_and_not_asked_again_by_itse
 
 def test_rows_without_a_line_are_missing(films, tmp_path):
     client = disturbed(tmp_path, "/content", lambda content: b"\n".join(content.splitlines()[:2]))
-    outcomes = helpers.collect(client, run(client, helpers.write(films, tmp_path / "job")))
+    job = run(client, helpers.write(films, tmp_path / "job"))
+    with pytest.warns(UserWarning, match="count 3 more requests as done"):
+        outcomes = helpers.collect(client, job, sleep=no_pause)
     assert outcomes["outcome"].value_counts().to_dict() == {"missing": 3, "ok": 2}
     assert list(outcomes["retry"]) == [outcome == "missing" for outcome in outcomes["outcome"]]
 
@@ -474,38 +478,42 @@ def test_running_the_retry_again_creates_no_other_batch(client, tmp_path):
 # result files on disk
 
 
+def result_files(job, kind="output"):
+    return sorted(job.folder.glob(f"requests-*-{kind}.jsonl"))
+
+
 def test_output_and_error_file_land_beside_the_batch_file(client, tmp_path):
-    job = run(
-        client, helpers.write(recorded()[:3] + recorded(SERVER_ERROR_ONCE), tmp_path / "films")
-    )
-    [(_, batch, paths)] = download(client, job)
-    ids = [batch.error_file_id, batch.output_file_id]
-    assert [path.parent for path in paths] == [job.folder] * 2
-    assert re.fullmatch(r"requests-001-\w{12}-errors.jsonl", paths[0].name)
-    assert re.fullmatch(r"requests-001-\w{12}-output.jsonl", paths[1].name)
-    for path, file_id in zip(paths, ids, strict=True):
+    films = recorded()[:3] + recorded(SERVER_ERROR_ONCE)
+    job = run(client, helpers.write(films, tmp_path / "films"))
+    helpers.collect(client, job)
+    batch = client.batches.retrieve(job.batch_ids[0])
+    for kind, file_id in (("errors", batch.error_file_id), ("output", batch.output_file_id)):
+        [path] = result_files(job, kind)
         assert path.read_bytes() == client.files.content(file_id).content
+        assert re.fullmatch(rf"requests-001-\w{{12}}-{kind}\.jsonl", path.name)
+        assert path.stat().st_mode & 0o077 == 0
 
 
 def test_what_was_downloaded_is_not_fetched_again(client, wire, shards):
     job = run(client, shards)
-    first = download(client, job)
+    first = helpers.collect(client, job)
     fetched = sum(call.endswith("/content") for call in wire.calls)
-    assert download(client, job) == first
+    assert helpers.collect(client, job).equals(first)
     assert sum(call.endswith("/content") for call in wire.calls) == fetched == 1
 
 
 def test_every_shard_has_result_files_of_its_own(client, three_shards):
-    results = download(client, run(client, three_shards))
-    assert [shard for shard, _, _ in results] == three_shards
-    for shard, _, [path] in results:
+    job = run(client, three_shards)
+    helpers.collect(client, job)
+    for shard, path in zip(three_shards, result_files(job), strict=True):
         assert ids_in(path) == ids_in(shard.path)
 
 
 def test_a_batch_that_was_refused_has_no_result_files(tmp_path, shards):
     client = connect(Wire(create_app(tmp_path / "replay.sqlite", queue_tokens=1)))
-    [(_, batch, paths)] = download(client, helpers.submit(client, shards))
-    assert (batch.status, paths) == ("failed", [])
+    job = helpers.submit(client, shards)
+    assert set(helpers.collect(client, job)["outcome"]) == {"failed"}
+    assert result_files(job) == result_files(job, "errors") == []
 
 
 def test_a_download_that_breaks_off_is_fetched_again_in_full(client, wire, shards):
@@ -519,11 +527,188 @@ def test_a_download_that_breaks_off_is_fetched_again_in_full(client, wire, shard
         httpx2.Response(200, content=half()) if call.endswith("/content") else exchange()
     )
     with pytest.raises(helpers.JobError, match=r"could not be fetched.*Run the same line again"):
-        download(client, job, sleep=no_pause)
-    assert not [*job.folder.glob("*.part")]
+        helpers.collect(client, job, sleep=no_pause)
+    assert not [*job.folder.glob(".*.part")]
     wire.reset()
-    [(_, batch, [path])] = download(client, job)
-    assert path.read_bytes() == client.files.content(batch.output_file_id).content
+    assert set(helpers.collect(client, job)["outcome"]) == {"ok"}
+
+
+def test_a_download_ends_where_the_server_said_that_the_file_ends(client, wire, shards):
+    job, sent = run(client, shards), []
+
+    def endless():
+        while len(sent) < 10_000:
+            sent.append(1)
+            yield b"x" * 10_000
+
+    wire.disturb = lambda call, exchange: (
+        httpx2.Response(200, content=endless()) if call.endswith("/content") else exchange()
+    )
+    with pytest.raises(helpers.JobError, match=r"longer than the [\d,]+ bytes .* announced"):
+        helpers.collect(client, job, sleep=no_pause)
+    assert len(sent) < 100
+    assert not [*job.folder.glob(".*.part")]
+
+
+def test_a_young_result_file_that_is_not_found_is_asked_for_again(client, wire, shards):
+    job, missed = run(client, shards), []
+
+    def not_yet(call, exchange):
+        if call.startswith("GET /v1/files/") and len(missed) < 2:
+            missed.append(call)
+            return httpx2.Response(404, json={"error": {"message": "No such file."}})
+        return exchange()
+
+    wire.disturb = not_yet
+    assert set(helpers.collect(client, job, sleep=no_pause)["outcome"]) == {"ok"}
+    assert len(missed) == 2
+
+
+@pytest.mark.parametrize("file_id", ["../../../x", "/abs/x", "..", "a\x00b"])
+def test_an_id_of_a_server_is_no_path(tmp_path, shards, file_id):
+    content = b'{"custom_id": "jaws-1975"}'
+
+    def answer(asked):
+        if asked.url.path.endswith("/content"):
+            return httpx2.Response(200, content=content)
+        if "/files/" in asked.url.path:
+            return httpx2.Response(200, json={"id": "f", "bytes": 0})
+        batch = {"id": "batch_1", "status": "completed", "output_file_id": file_id}
+        return httpx2.Response(200, json=batch)
+
+    before = {*tmp_path.rglob("*")}
+    client = connect(httpx2.MockTransport(answer))
+    with contextlib.suppress(helpers.JobError):
+        helpers.collect(client, helpers.Job(shards, ["batch_1"]), sleep=no_pause)
+    new = {*tmp_path.rglob("*")} - before
+    assert {path.parent for path in new} == {shards[0].path.parent}
+
+
+def test_results_of_two_servers_with_the_same_ids_are_not_taken_for_each_other(tmp_path, shards):
+    def server(text):
+        lines = [
+            {"custom_id": i, "response": {"status_code": 200, "body": completion(text)}}
+            for i in ids_in(shards[0].path)
+        ]
+        content = b"\n".join(json.dumps(one).encode() for one in lines)
+
+        def answer(asked):
+            if asked.url.path.endswith("/content"):
+                return httpx2.Response(200, content=content)
+            if "/files/" in asked.url.path:
+                return httpx2.Response(200, json={"id": "file-1", "bytes": len(content)})
+            batch = {"id": "batch_1", "status": "completed", "output_file_id": "file-1"}
+            return httpx2.Response(200, json=batch)
+
+        return connect(httpx2.MockTransport(answer)).with_options(base_url=f"http://{text}.invalid")
+
+    for name in ("one", "two"):
+        job = helpers.Job(shards, ["batch_1"], f"http://{name}.invalid/")
+        assert set(helpers.collect(server(name), job)["answer"]) == {name}
+
+
+def test_the_output_is_read_although_the_error_file_is_gone(client, wire, tmp_path):
+    films = recorded()[:3] + recorded(SERVER_ERROR_ONCE)
+    job = run(client, helpers.write(films, tmp_path / "films"))
+    client.files.delete(client.batches.retrieve(job.batch_ids[0]).error_file_id)
+    with pytest.warns(UserWarning) as warned:
+        outcomes = helpers.collect(client, job, sleep=no_pause)
+    assert outcomes["outcome"].value_counts().to_dict() == {"ok": 3, "missing": 1}
+    assert any("errors.jsonl is gone from the server" in str(w.message) for w in warned)
+
+
+# what the counts promise
+
+
+def counted_but_not_shown(wire, times, hide):
+    """Hides something of a completed batch so many times."""
+    hidden = []
+
+    def disturb(call, exchange):
+        response = exchange()
+        if call.startswith("GET /v1/batches/") and len(hidden) < times:
+            batch = json.loads(response.read())
+            if batch["status"] == "completed":
+                hidden.append(call)
+                return httpx2.Response(200, json=batch | hide)
+        return response
+
+    wire.disturb = disturb
+    return hidden
+
+
+def test_an_output_file_that_the_counts_promise_is_looked_for_again(client, wire, shards):
+    job = helpers.submit(client, shards)
+    counted_but_not_shown(wire, 1, {"output_file_id": None})
+    helpers.wait(client, job, sleep=no_pause)
+    outcomes = helpers.collect(client, job, sleep=no_pause)
+    assert set(outcomes["outcome"]) == {"ok"}
+    assert wire.calls.count(CREATE) == 1
+
+
+def test_what_the_counts_promise_and_nothing_shows_is_said_before_a_retry_pays_it(
+    client, wire, shards
+):
+    job = helpers.submit(client, shards)
+    counted_but_not_shown(wire, 9, {"output_file_id": ""})
+    helpers.wait(client, job, sleep=no_pause)
+    with pytest.warns(UserWarning, match=r"count 5 more requests as done.*retry would ask and pay"):
+        outcomes = helpers.collect(client, job, sleep=no_pause)
+    assert set(outcomes["outcome"]) == {"missing"}
+    wire.reset()
+    assert set(helpers.collect(client, job, sleep=no_pause)["outcome"]) == {"ok"}
+
+
+def test_an_answer_wins_over_an_error_for_the_same_row(films, tmp_path):
+    late = json.dumps(line(500, error("Oops.")) | {"custom_id": films[0]["custom_id"]}).encode()
+    client = disturbed(tmp_path, "/content", lambda content: late + b"\n" + content + late)
+    outcomes = helpers.collect(client, run(client, helpers.write(films, tmp_path / "job")))
+    assert set(outcomes["outcome"]) == {"ok"}
+
+
+# columns
+
+
+class Kind(enum.Enum):
+    RED = "red"
+
+
+class Inner(BaseModel):
+    n: str
+
+
+class Rich(BaseModel):
+    kind: Kind
+    inner: Inner
+    day: datetime.date
+    reason: str
+    answer_reason: str
+    custom_id: str
+
+    @computed_field
+    @property
+    def twice(self) -> str:
+        return self.inner.n * 2
+
+
+RICH = {
+    "kind": "red", "inner": {"n": "x"}, "day": "2026-11-26", "reason": "a", "answer_reason": "b",
+    "custom_id": "c",
+}  # fmt: skip
+
+
+def test_columns_hold_what_json_holds_and_no_two_have_the_same_name(tmp_path):
+    answers = {"a": [(200, completion(json.dumps(RICH)))], "b": [(400, error("No."))]}
+    client = answering(tmp_path, answers)
+    job = run(client, helpers.write(requests("a", "b"), tmp_path / "job"))
+    outcomes = helpers.collect(client, job, Rich)
+    row = outcomes.loc["a"]
+    assert (row["kind"], row["inner"], row["day"]) == ("red", {"n": "x"}, "2026-11-26")
+    assert (row["answer_answer_reason"], row["answer_reason"], row["twice"]) == ("a", "b", "xx")
+    assert row["answer_custom_id"] == "c"
+    assert outcomes.columns.is_unique
+    assert outcomes.loc["b", ["kind", "inner", "twice"]].isna().all()
+    assert ",red,{'n': 'x'},2026-11-26," in outcomes.to_csv()
 
 
 def test_a_finished_job_needs_no_server(client, films, tmp_path):
