@@ -4,6 +4,7 @@ import datetime
 import gzip
 import json
 import os
+import re
 
 import httpx2
 import openai
@@ -20,6 +21,7 @@ from helpers.replay.recordings import key_of
 from support import RECORDED, Wire, connect, lost, on, recorded, request, run
 from test_crashes import PROCESSES, server
 
+SIZE = 10_000
 KEY, COMPANY, UNKNOWN = "canary-7f3a9c51e0", "canary-company", "canary-field"
 MASKED = "sk-" + "proj-****abcd"
 FILMS = [
@@ -207,6 +209,8 @@ def careless(wire):
     def disturb(call, exchange):
         response = exchange()
         response.headers["openai-organization"] = COMPANY
+        if re.fullmatch(r"GET /v1/files/[\w-]+", call):
+            return httpx2.Response(200, json={**json.loads(response.read()), "bytes": SIZE})
         if "chat" not in call and "content" not in call:
             return response
         lines = [json.loads(text) for text in response.read().splitlines()]
@@ -224,8 +228,8 @@ def careless(wire):
                     "(org-A1b2C3d4E5f6G7h8I9j0K1l2), project proj_A1b2C3d4E5f6G7h8I9j0K1l2."
                 )
         content = b"\n".join(json.dumps(line).encode() for line in lines)
-        # Nothing may be shorter than its file object says, or it is fetched again.
-        content = content.ljust(10_000)
+        # As long as its file object says, or it is fetched again.
+        content = content.ljust(SIZE)
         return httpx2.Response(response.status_code, headers=dict(private), content=content)
 
     private = {"openai-organization": COMPANY, "content-type": "application/json"}

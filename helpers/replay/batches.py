@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import orjson
 from werkzeug.wrappers import Response
 
+from helpers.outcome import tokens_of
 from helpers.replay.store import Kept, Line, Store
 from helpers.replay.validation import FileOfRequests, Models, batch_error
 from helpers.replay.wire import ApiError
@@ -272,7 +273,7 @@ class Batches:
     # the end
 
     def _end(self, batch: dict, status: str, unfinished: dict | None = None) -> None:
-        was, good, bad, usage = batch["status"], [], [], Usage()
+        was, good, bad, usage = batch["status"], [], [], _Usage()
         for number, (custom_id, code, answer) in enumerate(self.store.lines(batch["id"])):
             if number % _GROUP == 0:
                 time.sleep(_BREATH)
@@ -343,38 +344,29 @@ def _result_line(
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-class Usage:
+class _Usage:
     """The usage of a batch, summed over its answers: openai/types/batch_usage.py."""
 
     def __init__(self) -> None:
-        self._sums = dict.fromkeys(("prompt", "cached", "answer", "reasoning"), 0)
+        self._prompt = self._cached = self._answer = self._reasoning = 0
 
     def add(self, usage: object) -> None:
-        """Chat Completions and Embeddings say prompt and completion, Responses input and output."""
-        if not isinstance(usage, dict):
-            return
-        prompt_details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-        answer_details = usage.get("completion_tokens_details") or usage.get(
-            "output_tokens_details"
-        )
-        found = {
-            "prompt": usage.get("prompt_tokens") or usage.get("input_tokens"),
-            "cached": isinstance(prompt_details, dict) and prompt_details.get("cached_tokens"),
-            "answer": usage.get("completion_tokens") or usage.get("output_tokens"),
-            "reasoning": isinstance(answer_details, dict)
-            and answer_details.get("reasoning_tokens"),
-        }
-        for name, value in found.items():
-            if isinstance(value, int) and 0 < value < 2**53:
-                self._sums[name] += value
+        tokens = tokens_of(usage)
+        self._prompt += tokens.prompt
+        self._cached += tokens.cached
+        self._answer += tokens.completion
+        if isinstance(usage, dict):
+            # openai/types/completion_usage.py, openai/types/responses/response_usage.py
+            details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+            count = details.get("reasoning_tokens") if isinstance(details, dict) else 0
+            self._reasoning += count if isinstance(count, int) and 0 < count < 2**53 else 0
 
     def total(self) -> dict:
         """The sums under the names of the API."""
-        sums = self._sums
         return {
-            "input_tokens": sums["prompt"],
-            "input_tokens_details": {"cached_tokens": sums["cached"]},
-            "output_tokens": sums["answer"],
-            "output_tokens_details": {"reasoning_tokens": sums["reasoning"]},
-            "total_tokens": sums["prompt"] + sums["answer"],
+            "input_tokens": self._prompt,
+            "input_tokens_details": {"cached_tokens": self._cached},
+            "output_tokens": self._answer,
+            "output_tokens_details": {"reasoning_tokens": self._reasoning},
+            "total_tokens": self._prompt + self._answer,
         }

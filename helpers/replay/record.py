@@ -20,6 +20,7 @@ from filelock import FileLock
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
+from helpers.outcome import cause_of, result_lines
 from helpers.replay.recordings import canonical, key_of, read
 
 # All that is kept of an answer: openai/types/chat/chat_completion.py and completion_usage.py.
@@ -151,25 +152,13 @@ def requests_of(content: bytes) -> list[dict]:
     return requests
 
 
-def result_lines(content: bytes) -> Iterator[dict]:
-    """The lines of an output or error file; of any other file none."""
-    for text in content.splitlines():
-        try:
-            line = orjson.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and isinstance(line.get("custom_id"), str) and "response" in line:
-            yield line
-
-
 def answer_in(line: dict) -> tuple[int, dict]:
     """Status and body; other servers leave out the body and put the cause into ``error``."""
     status, body = line["response"]["status_code"], line["response"].get("body")
     if isinstance(body, dict):
         return status, body
-    own = line.get("error")
-    cause = (own.get("error") if isinstance(own, dict) else None) or own or body
-    return status, {"error": cause} if cause else {}
+    code, reason, _ = cause_of(line)
+    return status, {"error": {"message": reason, "code": code}}
 
 
 def kept_of(status: int, body: dict, secrets: list[str]) -> dict:
@@ -314,7 +303,9 @@ class Recorder(httpx2.BaseTransport):
                     self._origins[file_id] = batch["id"], batch["input_file_id"]
 
     def _results(self, request: httpx2.Request, answer: httpx2.Response) -> None:
-        lines = list(result_lines(answer.content)) if answer.is_success else []
+        found = result_lines(answer.content.splitlines()) if answer.is_success else ()
+        # Other files are fetched through the same route, and downloads break off within a line.
+        lines = [line for line in found if "response" in line]
         batch_id, input_id = self._origins.get(request.url.path.split("/")[-2], ("", ""))
         asked, came = self._asked.get(input_id, {}), {}
         skipped: Counter[str] = Counter()
