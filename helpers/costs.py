@@ -88,7 +88,8 @@ def _read(file: Path, changed: int) -> dict[tuple[str, str], dict[str, Any]]:
     """The lines of a price table by model and service, read again when ``changed`` differs."""
     try:
         lines = pd.read_csv(file, dtype={"model": str, "service": str}).to_dict("records")
-        return {(line["model"], line["service"]): {**line} for line in lines}
+        found = [{str(name): value for name, value in line.items()} for line in lines]
+        return {(line["model"], line["service"]): line for line in found}
     except (OSError, ValueError, KeyError) as error:
         raise LookupError(
             f"The prices in {file.name} cannot be read ({error}). The file needs the columns "
