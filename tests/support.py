@@ -36,6 +36,28 @@ def recorded(*custom_ids: str) -> list[dict]:
     ]
 
 
+def completion(content="fine", finish="stop", refusal=None) -> dict:
+    """The body of an answer of Chat Completions."""
+    message = {"role": "assistant", "content": content, "refusal": refusal}
+    usage = {
+        "prompt_tokens": 10,
+        "completion_tokens": 3,
+        "prompt_tokens_details": {"cached_tokens": 4},
+    }
+    return {"choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage}
+
+
+def error(message: str, code: str | None = None) -> dict:
+    """The body of a request that was rejected."""
+    return {"error": {"message": message, "type": "some_error", "param": None, "code": code}}
+
+
+def line(status: int, body) -> dict:
+    """A line of a result file."""
+    response = {"status_code": status, "request_id": "req_1", "body": body}
+    return {"id": "batch_req_1", "custom_id": "row-1", "response": response, "error": None}
+
+
 def run(client: openai.OpenAI, shards: list[helpers.Shard]) -> helpers.Job:
     """The job of these shards, waited for without pauses."""
     job = helpers.submit(client, shards)

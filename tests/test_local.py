@@ -212,6 +212,12 @@ def test_a_look_sends_more_lines_while_its_seconds_last(new_client, shards):
     assert [look(client, job)[0] for _ in range(2)] == [0, 10]
 
 
+def test_several_batches_end_for_whoever_only_lists(client, tmp_path, server):
+    helpers.submit(client, helpers.write(REQUESTS, tmp_path / "rows", max_requests=4))
+    until(lambda: {batch.status for batch in client.batches.list()} == {"completed"})
+    assert server.asked_once(*IDS)
+
+
 def test_lines_are_sent_at_the_same_time(client, shards, server):
     job = helpers.submit(client, shards)
     look(client, job)

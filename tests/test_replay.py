@@ -633,6 +633,35 @@ def test_a_page_holds_twenty_batches_unless_told(client):
     assert len(list(client.batches.list())) == 21
 
 
+def test_time_moves_on_for_whoever_only_lists(client):
+    ids = {create(client, *FIVE).id for _ in range(3)}
+    pages = [list(client.batches.list()) for _ in range(4)]
+    assert {batch.id for page in pages for batch in page} == ids
+    assert [{batch.status for batch in page} for page in pages] == [
+        {"in_progress"}, {"in_progress"}, {"finalizing"}, {"completed"},
+    ]  # fmt: skip
+    assert all(ids_of(client, batch.output_file_id) for batch in pages[-1])
+
+
+def test_only_the_batches_of_the_page_move_on(client):
+    for _ in range(2):
+        create(client, *FIVE)
+    for _ in range(3):
+        client.batches.list(limit=1)
+    assert [batch.status for batch in client.batches.list().data] == ["completed", "in_progress"]
+
+
+def test_the_list_asks_for_the_same_pause_as_a_look_at_a_batch(server, batch):
+    pauses = [
+        call.headers["openai-poll-after-ms"]
+        for call in (
+            server.batches.with_raw_response.list(),
+            server.batches.with_raw_response.retrieve(batch.id),
+        )
+    ]
+    assert pauses[0] == pauses[1]
+
+
 def test_a_listed_batch_is_as_it_was_last_seen(client):
     batch = finish(client, *FIVE, metadata={"round": "1"})
     assert client.batches.list().data == [batch]

@@ -102,7 +102,7 @@ class Api:
         purpose = request.args.get("purpose")
         found = [f for f in self.store.all("files") if purpose in (None, f["purpose"])]
         ascending = request.args.get("order") == "asc"
-        return page(request, found[::-1] if ascending else found, 10_000)
+        return json_response(page(request, found[::-1] if ascending else found, 10_000))
 
     def file(self, request: Request, id: str) -> Response:
         return json_response(self._get("files", id))
@@ -132,14 +132,21 @@ class Api:
         return json_response(self.store.add_batch(batch, keep))
 
     def batches(self, request: Request) -> Response:
-        return page(request, self.store.all("batches"), 20)
+        shown = page(request, self.store.all("batches"), 20)
+        # Who only lists sees the same progress as who retrieves each batch.
+        shown["data"] = self._looked_at([batch["id"] for batch in shown["data"]])
+        return _with_pause(json_response(shown))
 
     def batch(self, request: Request, id: str) -> Response:
-        self.life.ask(id)
-        with self.store.transaction():
-            response = json_response(self.life.step(self._get("batches", id)))
-        response.headers["openai-poll-after-ms"] = _POLL_AFTER_MS
-        return response
+        return _with_pause(json_response(self._looked_at([id])[0]))
+
+    def _looked_at(self, ids: list[str]) -> list[dict]:
+        self.life.ask(ids)
+        batches = []
+        for id in ids:
+            with self.store.transaction():
+                batches.append(self.life.step(self._get("batches", id)))
+        return batches
 
     def cancel_batch(self, request: Request, id: str) -> Response:
         with self.store.transaction():
@@ -178,3 +185,8 @@ class Api:
             kind = {"files": "file", "batches": "batch"}[table]
             raise ApiError(404, f"No such {kind}: {id}", None, "id")
         return found
+
+
+def _with_pause(response: Response) -> Response:
+    response.headers["openai-poll-after-ms"] = _POLL_AFTER_MS
+    return response

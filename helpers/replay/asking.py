@@ -63,20 +63,22 @@ class Asking(Life):
     recordings: Upstream
     models: UpstreamModels
 
-    def ask(self, batch_id: str) -> None:
-        """Sends lines of a batch in progress for `Upstream.seconds`, and waits for their answers.
+    def ask(self, batch_ids: list[str]) -> None:
+        """Sends lines of one batch in progress for `Upstream.seconds`, and waits for their answers.
 
-        Does nothing while another process does the same: this look shows what that one has got.
+        It is the oldest of them. Does nothing while another process does the same: this look shows
+        what that one has got.
         """
-        batch = self.store.get("batches", batch_id)
-        if batch is None or batch["status"] != "in_progress":
+        batches = [self.store.get("batches", batch_id) for batch_id in batch_ids]
+        running = [b for b in batches if b and b["status"] == "in_progress"]
+        if not running:
             return
         with ExitStack() as turn:
             try:
                 turn.enter_context(locked(self.store.path.with_suffix(".lock"), patience=0))
             except TimeoutError:
                 return
-            self._ask(batch)
+            self._ask(running[-1])
 
     def _ask(self, batch: dict) -> None:
         answered = self.store.answered(batch["id"])

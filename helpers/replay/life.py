@@ -38,7 +38,7 @@ class Life:
     queue_tokens: int | None = None
     expire_after: int | None = None
 
-    def ask(self, batch_id: str) -> None:
+    def ask(self, batch_ids: list[str]) -> None:
         """Gets answers for the next step, outside any transaction: recordings need no time."""
 
     def step(self, batch: dict) -> dict:

@@ -27,19 +27,19 @@ def json_body(request: Request) -> dict:
     return body
 
 
-def page(request: Request, items: list[dict], limit: int) -> Response:
+def page(request: Request, items: list[dict], limit: int) -> dict:
     """One page of a list, by the query's ``limit`` and ``after``: openai/pagination.py."""
     limit, after = request.args.get("limit", limit, type=int), request.args.get("after")
     ids = [item["id"] for item in items]
     start = ids.index(after) + 1 if after in ids else 0
     shown = items[start : start + limit]
-    return json_response({
+    return {
         "object": "list",
         "data": shown,
         "first_id": shown[0]["id"] if shown else None,
         "last_id": shown[-1]["id"] if shown else None,
         "has_more": start + limit < len(items),
-    })  # fmt: skip
+    }
 
 
 def json_response(body: dict, status: int = 200) -> Response:

@@ -6,24 +6,18 @@ import httpx2
 import openai
 import pandas as pd
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 import helpers
 from helpers import table as rounds
 from helpers.client import replay_client
 from helpers.replay import create_app
-from support import recorded, request, run
+from support import completion, error, line, recorded, request, run
 
 SERVER_ERROR_ONCE = "apollo-13-1995"
 REFUSED = "the-silence-of-the-lambs-1991"
 CUT_OFF = "everything-everywhere-all-at-once-2022"
 TOKENS = ["prompt_tokens", "cached_tokens", "completion_tokens"]
-
-
-class Label(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    label: str
-    stars: int
 
 
 class Film(BaseModel):
@@ -54,30 +48,6 @@ def disturbed(folder, path_end, disturb):
     return openai.OpenAI(api_key="x", base_url="http://replay.invalid/v1", http_client=http_client)
 
 
-def completion(content="fine", finish="stop", refusal=None):
-    message = {"role": "assistant", "content": content, "refusal": refusal}
-    usage = {
-        "prompt_tokens": 10,
-        "completion_tokens": 3,
-        "prompt_tokens_details": {"cached_tokens": 4},
-    }
-    return {"choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage}
-
-
-def error(message, code=None):
-    return {"error": {"message": message, "type": "some_error", "param": None, "code": code}}
-
-
-def line(status, body):
-    response = {"status_code": status, "request_id": "req_1", "body": body}
-    return {"id": "batch_req_1", "custom_id": "row-1", "response": response, "error": None}
-
-
-def never_ran(code):
-    reason = {"code": code, "message": "This request did not run."}
-    return {"id": "batch_req_1", "custom_id": "row-1", "response": None, "error": reason}
-
-
 def answering(folder, answers, **options):
     """A client of a replay that gives these answers, by id, to `requests` of the same ids."""
     (folder / "recordings").mkdir()
@@ -106,101 +76,6 @@ def ids_of(asked):
 @pytest.fixture
 def films():
     return recorded()[:5]
-
-
-# one line
-
-
-def test_an_answer_is_ok_and_carries_its_text_and_tokens():
-    outcome = helpers.outcome_of(line(200, completion("fine")))
-    assert (outcome.outcome, outcome.answer, outcome.retry) == ("ok", "fine", False)
-    assert (outcome.prompt_tokens, outcome.cached_tokens, outcome.completion_tokens) == (10, 4, 3)
-
-
-def test_an_answer_that_fits_the_model_becomes_an_instance_of_it():
-    outcome = helpers.outcome_of(line(200, completion('{"label": "a", "stars": 3}')), Label)
-    assert (outcome.outcome, outcome.answer) == ("ok", Label(label="a", stars=3))
-
-
-def test_an_answer_without_usage_counts_no_tokens():
-    body = {"choices": completion()["choices"]}
-    outcome = helpers.outcome_of(line(200, body))
-    assert outcome.outcome == "ok"
-    assert (outcome.prompt_tokens, outcome.cached_tokens, outcome.completion_tokens) == (0, 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("came", "code", "retry"),
-    [
-        (line(500, error("The server had an error.")), "http_500", True),
-        (line(503, error("Overloaded.", "overloaded")), "overloaded", True),
-        (line(429, error("Slow down.", "rate_limit_exceeded")), "rate_limit_exceeded", True),
-        (line(408, error("Too slow.")), "http_408", True),
-        (
-            line(400, error("Too long.", "context_length_exceeded")),
-            "context_length_exceeded",
-            False,
-        ),
-        (line(404, error("Never heard of it.", "model_not_found")), "model_not_found", False),
-        (line(0, {}), "unknown_error", True),
-        (line(502, None), "http_502", True),
-        (never_ran("batch_expired"), "batch_expired", True),
-        (never_ran("batch_cancelled"), "batch_cancelled", True),
-        (never_ran("invalid_image_url"), "invalid_image_url", False),
-    ],
-)
-def test_an_error_line_is_failed_with_its_code_and_whether_a_second_try_helps(came, code, retry):
-    outcome = helpers.outcome_of(came)
-    assert (outcome.outcome, outcome.code, outcome.retry) == ("failed", code, retry)
-    assert (outcome.answer, outcome.prompt_tokens) == (None, 0)
-
-
-@pytest.mark.parametrize(
-    "came",
-    [line(400, error("The prompt is too long.")), never_ran("batch_expired")],
-    ids=["rejected", "never ran"],
-)
-def test_the_reason_of_an_error_line_is_the_message_of_the_api(came):
-    cause = came["error"] or came["response"]["body"]["error"]
-    assert helpers.outcome_of(came).reason == cause["message"]
-
-
-def test_an_error_line_without_a_message_says_so():
-    assert "no reason" in helpers.outcome_of(line(500, {})).reason
-
-
-@pytest.mark.parametrize(
-    ("body", "code", "reason"),
-    [
-        (completion(None, refusal="I can't help with that."), "refusal", "I can't help with that."),
-        (completion('{"label": "a', "length"), "truncated", "raise max_completion_tokens"),
-        (completion(None, "content_filter"), "content_filter", "content filter"),
-        (completion("no json"), "invalid_answer", "(it is 'no json')"),
-        (completion('{"label": "a", "stars": "many"}'), "invalid_answer", "(it is 'many')"),
-        (completion('{"label": "a"}'), "invalid_answer", "Field required"),
-        (completion('{"label": "a", "stars": 1, "more": 2}'), "invalid_answer", "more"),
-    ],
-)
-def test_an_answer_that_is_no_use_is_failed_for_good_and_billed(body, code, reason):
-    outcome = helpers.outcome_of(line(200, body), Label)
-    assert (outcome.outcome, outcome.code, outcome.retry) == ("failed", code, False)
-    assert reason in outcome.reason
-    assert (outcome.answer, outcome.prompt_tokens, outcome.completion_tokens) == (None, 10, 3)
-
-
-def test_half_an_answer_stopped_by_the_content_filter_is_failed():
-    outcome = helpers.outcome_of(line(200, completion("half", "content_filter")))
-    assert (outcome.outcome, outcome.code, outcome.answer) == ("failed", "content_filter", None)
-
-
-@pytest.mark.parametrize("body", [completion(None), {"choices": []}, {}, None])
-def test_a_success_without_content_is_failed(body):
-    outcome = helpers.outcome_of(line(200, body))
-    assert (outcome.outcome, outcome.answer) == ("failed", None)
-
-
-def test_an_empty_text_is_an_answer():
-    assert helpers.outcome_of(line(200, completion(""))).outcome == "ok"
 
 
 # the table
