@@ -145,3 +145,10 @@ def test_the_pictures_on_the_page_are_those_on_disk(path):
     ]
     with Image.open(io.BytesIO(data_of(path, "sheet", "image/png"))) as sheet:
         assert ImageChops.difference(sheet, helpers.contact_sheet(files[:8])).getbbox() is None
+
+
+def test_a_chart_has_no_ground_of_its_own_so_that_it_fits_both_themes(path):
+    charts = ("loop", "count") if path.stem == "movie_categorization" else ()
+    for cell_id in charts:
+        with Image.open(io.BytesIO(data_of(path, cell_id, "image/png"))) as chart:
+            assert chart.convert("RGBA").getpixel((0, 0))[3] == 0
