@@ -1,6 +1,8 @@
 """What the account holds at the server: its batches, known by their content, and its files."""
 
+import bisect
 import datetime
+from collections import defaultdict
 from collections.abc import Callable
 
 import openai
@@ -8,10 +10,7 @@ import pandas as pd
 from openai.types import Batch
 
 from helpers.batchfile import Shard
-from helpers.job import FINAL, Job, JobError, State, refresh, waits_for_room
-
-# Pauses in seconds before looking again for a batch whose creation was not answered.
-_LOOKS = (0, 5, 10)
+from helpers.job import FINAL, Job, JobError, Records, look, ran_nothing, server_of
 
 
 def label(shard: Shard) -> dict[str, str]:
@@ -25,48 +24,51 @@ def upload_name(shard: Shard) -> str:
     return "-".join([*reversed(folders), shard.path.name])
 
 
-def find(batches: list[Batch], shard: Shard, or_failed: bool = False) -> Batch | None:
-    """The newest of the account's batches for this content and round.
+class Account:
+    """The account's batches as they were listed, known by their content."""
 
-    A batch that failed its validation ran nothing and cost nothing, so it counts only on request.
-    """
-    mark = (shard.sha256, str(shard.round))
-    found = [
-        batch
-        for batch in batches
-        if (or_failed or batch.status != "failed")
-        and mark == tuple((batch.metadata or {}).get(key) for key in ("sha256", "round"))
-    ]
-    return max(found, key=lambda batch: batch.created_at, default=None)
+    def __init__(self, client: openai.OpenAI):
+        self.batches: list[Batch] = []
+        # The times of creation in Unix seconds, ascending.
+        self.created: list[int] = []
+        self._by_content: dict[tuple[str, str], list[Batch]] = defaultdict(list)
+        self._by_file: dict[str, list[Batch]] = defaultdict(list)
+        self._later: list[tuple[str, int]] = []
+        for batch in client.batches.list(limit=100):
+            self.add(batch)
 
+    def add(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        bisect.insort(self.created, batch.created_at)
+        metadata = batch.metadata or {}
+        self._by_content[metadata.get("sha256", ""), metadata.get("round", "")].append(batch)
+        self._by_file[batch.input_file_id].append(batch)
+        if (number := metadata.get("round", "")).isdecimal() and int(number) > 1:
+            self._later.append((metadata.get("file", ""), int(number)))
 
-def all_batches(client: openai.OpenAI) -> list[Batch]:
-    """Every batch of the account."""
-    return list(client.batches.list(limit=100))
+    def find(self, shard: Shard, *, file_id: str | None = None) -> Batch | None:
+        """The newest batch of this content and round, or of this uploaded file.
 
+        Some servers keep no metadata. A batch that ran nothing counts only if no other did.
+        """
+        found = self._by_content.get((shard.sha256, str(shard.round)), [])
+        found = found or self._by_file.get(file_id or "", [])
+        return max(found, key=lambda b: (not ran_nothing(b), b.created_at), default=None)
 
-def seen_later(client: openai.OpenAI, shard: Shard, sleep: Callable[[float], None]) -> Batch | None:
-    """The batch that an unanswered call may have created, if the server comes to list it."""
-    for pause in _LOOKS:
-        sleep(pause)
-        try:
-            found = find(all_batches(client), shard)
-        except openai.APIError:
-            continue
-        if found:
-            return found
-    return None
+    def later_round(self, shard: Shard) -> int:
+        """The latest round that was submitted after this one, 0 if none was.
 
+        Where the records are lost, this alone tells that rows went over to other batch files.
+        """
+        job = upload_name(shard).removesuffix(f"-{shard.path.name}")
+        job = job.split(f"-round-{shard.round}-")[0]
+        found = [number for file, number in self._later if file.startswith(f"{job}-round-")]
+        return max((number for number in found if number > shard.round), default=0)
 
-def unfinished(client: openai.OpenAI) -> int:
-    """How many batches of the account are on their way."""
-    return sum(batch.status not in FINAL for batch in all_batches(client))
-
-
-def results_are_gone(client: openai.OpenAI, batch: Batch) -> bool:
-    """Whether the batch is done and its result file was deleted, as happens after 30 days."""
-    file_id = batch.output_file_id or batch.error_file_id
-    return batch.status in FINAL and file_id is not None and not has_file(client, file_id)
+    @property
+    def unfinished(self) -> int:
+        """How many batches are on their way."""
+        return sum(batch.status not in FINAL for batch in self.batches)
 
 
 def has_file(client: openai.OpenAI, file_id: str) -> bool:
@@ -84,46 +86,48 @@ def list_batches(client: openai.OpenAI) -> pd.DataFrame:
     Columns: file (that of the job, empty for a batch made elsewhere), status, created (UTC),
     requests, ok, failed, input_tokens, output_tokens (what is billed so far, where the API says).
     """
-    lines = {batch.id: _line(batch) for batch in all_batches(client)}
+    lines = {batch.id: _line(batch) for batch in Account(client).batches}
     table = pd.DataFrame.from_dict(lines, orient="index", columns=_COLUMNS)
     return table.rename_axis("batch").sort_values("created", ascending=False, kind="stable")
 
 
-def cancel(client: openai.OpenAI, job: Job, say: Callable[[str], None] = print) -> list[Batch]:
+def cancel(client: openai.OpenAI, job: Job, *, say: Callable[[str], None] = print) -> list[Batch]:
     """The batches of the job, after asking the API to cancel those that are on their way.
 
     A batch takes up to ten minutes to become ``cancelled``; what it finished by then is billed and
     kept (openai/resources/batches.py), so `wait` and `collect` come next. What still waits for room
     in the queue is not created any more. A retry is a job of its own.
     """
-    state, stopped = State(str(client.base_url)), 0
+    records, stopped = Records(server_of(client)), 0
     # Not looked at before: where answers come from a model of one's own, a look asks for more.
     for shard, batch_id in zip(job.shards, job.batch_ids, strict=True):
-        if state.ended(shard, batch_id):
+        record = records[shard]
+        current = record.id_of(batch_id)
+        if record.ended(current):
             continue
         try:
-            client.batches.cancel(batch_id)
+            client.batches.cancel(current)
         except openai.ConflictError:
             continue  # It has ended since it was last looked at.
         stopped += 1
-    batches = refresh(client, job)[0]
-    for shard, batch in zip(job.shards, batches, strict=True):
-        if waits_for_room(shard, batch, state.server):
-            state.save(shard, cancelled=True)
-            stopped += 1
+    now = look(client, job)
+    for place in now.waiting:
+        with records.change(job.shards[place]) as record:
+            record.cancelled = True
+        stopped += 1
     if not stopped:
         say("Nothing to cancel: all batches have ended.")
-        return batches
-    done = sum(batch.request_counts.completed for batch in batches if batch.request_counts)
+        return now.batches
+    done = sum(batch.request_counts.completed for batch in now.batches if batch.request_counts)
     say(
-        f"Cancelling {stopped} of {len(batches)} batches, which takes up to ten minutes. The "
+        f"Cancelling {stopped} of {len(now.batches)} batches, which takes up to ten minutes. The "
         f"{done:,} requests answered so far, and those that end meanwhile, are billed and kept: "
         "wait, then collect. A retry would send the rest, and so would run, unless with rounds=1."
     )
-    return batches
+    return now.batches
 
 
-def clean_up(client: openai.OpenAI, job: Job, say: Callable[[str], None] = print) -> int:
+def clean_up(client: openai.OpenAI, job: Job, *, say: Callable[[str], None] = print) -> int:
     """The number of batch files of the job that were deleted at the server.
 
     Uploads that no batch came of are among them; those of a retry are not, it is a job of its own.
@@ -131,12 +135,14 @@ def clean_up(client: openai.OpenAI, job: Job, say: Callable[[str], None] = print
     30 days after the batch (Batch guide). Raises `JobError` while a batch is on its way: it reads
     its file.
     """
-    for shard, batch in zip(job.shards, refresh(client, job)[0], strict=True):
+    for shard, batch in zip(job.shards, look(client, job).batches, strict=True):
         if batch.status not in FINAL:
             raise JobError(
                 f"The batch of {shard.path.name} is {batch.status} and needs its file. Nothing was "
                 "deleted. Wait for it, or cancel it and wait, then clean up."
             )
+    if not job.shards:
+        return 0
     names = {upload_name(shard) for shard in job.shards}
     uploads = [file for file in client.files.list(purpose="batch") if file.filename in names]
     for file in uploads:

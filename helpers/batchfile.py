@@ -4,7 +4,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +12,16 @@ from typing import BinaryIO
 import orjson
 import pandas as pd
 
-from helpers.checks import MAX_BYTES, MAX_INPUTS, MAX_REQUESTS, Checks, Packing, embedding_inputs
+from helpers.checks import (
+    MAX_BYTES,
+    MAX_INPUTS,
+    MAX_REQUESTS,
+    Checks,
+    Packing,
+    cap_of,
+    embedding_inputs,
+    prompt_size,
+)
 
 _BUFFER = 1_000_000
 _FIRST_ID = re.compile(rb'{"custom_id":"([A-Za-z0-9_-]+)"')
@@ -20,7 +29,13 @@ _FIRST_ID = re.compile(rb'{"custom_id":"([A-Za-z0-9_-]+)"')
 
 @dataclass(frozen=True)
 class Shard:
-    """One batch file on disk: where it is, what is in it, and the sha256 that identifies it."""
+    """One batch file on disk: where it is, what is in it, and the sha256 that identifies it.
+
+    ``answer_tokens`` is the most that the answers to its capped rows can have, ``uncapped`` the
+    number of rows without a cap. ``text_bytes`` and ``image_tokens`` are the sums of what
+    `checks.prompt_size` says of its rows. ``carries`` names the records of the batch files that
+    never ran and whose rows it holds.
+    """
 
     path: Path
     requests: int
@@ -29,6 +44,11 @@ class Shard:
     model: str
     endpoint: str
     round: int = 1
+    answer_tokens: int = 0
+    uncapped: int = 0
+    text_bytes: int = 0
+    image_tokens: int = 0
+    carries: tuple[str, ...] = ()
 
 
 def check(requests: Iterable[dict] | str | PathLike) -> pd.DataFrame:
@@ -61,6 +81,7 @@ def check(requests: Iterable[dict] | str | PathLike) -> pd.DataFrame:
 def write(
     requests: Iterable[dict],
     folder: str | PathLike,
+    *,
     max_requests: int = MAX_REQUESTS,
     max_bytes: int = MAX_BYTES,
     round: int = 1,
@@ -85,6 +106,8 @@ def write(
                     path = Path(temporary, f"requests-{packing.files:03}.jsonl")
                     drafts.append(_Draft(path, path.open("wb", _BUFFER)))
                 drafts[-1].append(line)
+                if line and not checks.problems:
+                    drafts[-1].add_sizes(request)
         finally:
             _close(drafts)
         checks.finish()
@@ -96,20 +119,10 @@ def write(
             Shard(
                 draft.path.replace(home / draft.path.name),
                 draft.count, draft.bytes, digest, checks.model, checks.url, round,
+                *draft.sizes,
             )
             for draft, digest in zip(drafts, digests, strict=True)
         ]  # fmt: skip
-
-
-def shards_in(folder: Path, round: int = 1) -> list[Shard]:
-    """The batch files that `write` left in a folder."""
-    shards = []
-    for path in sorted(folder.glob("requests-*.jsonl")):
-        count = sum(1 for _ in read(path))
-        first, size = next(read(path)), path.stat().st_size
-        model, endpoint = first["body"]["model"], first["url"]
-        shards.append(Shard(path, count, size, sha256_of(path), model, endpoint, round))
-    return shards
 
 
 def read(path: Path) -> Iterator[dict]:
@@ -160,6 +173,12 @@ class _Draft:
     file: BinaryIO
     count: int = 0
     bytes: int = 0
+    sizes: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+
+    def add_sizes(self, request: dict) -> None:
+        cap = cap_of(request)
+        for place, size in enumerate((cap, not cap, *prompt_size(request))):
+            self.sizes[place] += size
 
     def __post_init__(self):
         self.hash = hashlib.sha256()

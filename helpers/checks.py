@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from helpers.images import token_bound
+
 
 class SeenIds:
     """Finds ids that stand in two lines.
@@ -60,6 +62,60 @@ class SeenIds:
 MAX_REQUESTS = 50_000
 MAX_BYTES = 200_000_000
 MAX_INPUTS = 50_000
+
+
+# The names of the cap on the answer, the one to write first: openai/types/chat/, .../responses/ and
+# openai/types/ completion_create_params.py, response_create_params.py.
+CAPS = {
+    "/v1/chat/completions": ("max_completion_tokens", "max_tokens"),
+    "/v1/responses": ("max_output_tokens",),
+    "/v1/completions": ("max_tokens",),
+}
+
+
+def cap_of(request: dict) -> int:
+    """The most tokens that all answers to the request can have together; 0 without a cap."""
+    body = request["body"]
+    caps = (body.get(name) for name in CAPS.get(request["url"], ()))
+    cap = next((cap for cap in caps if isinstance(cap, int) and cap > 0), 0)
+    count = body.get("n")
+    return cap * (count if isinstance(count, int) and count > 1 else 1)
+
+
+# What a model reads, of whatever endpoint; the rest of a body is for the API.
+_READ = ("messages", "input", "instructions", "prompt", "tools", "functions")
+_FRAME = {"role", "type", "id", "call_id", "detail", "status", "phase", "image_url", "url"}
+
+
+def prompt_size(request: dict) -> tuple[int, int]:
+    """The UTF-8 bytes of text that a model reads in the request, and the most that pictures cost.
+
+    The second are tokens, by the rules of `image_tokens`.
+    """
+    body = request["body"]
+    format = body.get("response_format") or (body.get("text") or {}).get("format") or {}
+    schema = format.get("json_schema") or format.get("schema") if isinstance(format, dict) else None
+    sizes = [_size(body.get(key)) for key in _READ] + [_size(schema)]
+    return sum(text for text, _ in sizes), sum(tokens for _, tokens in sizes)
+
+
+def _size(value: Any) -> tuple[int, int]:
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "replace")), 0
+    if isinstance(value, dict):
+        sizes = [_size(part) for key, part in value.items() if key not in _FRAME]
+        if image := value.get("image_url"):
+            url, detail = (
+                (image.get("url"), image.get("detail"))
+                if isinstance(image, dict)
+                else (image, value.get("detail"))
+            )
+            sizes.append((0, token_bound(url, detail)))
+    elif isinstance(value, list | tuple):
+        sizes = [_size(part) for part in value]
+    else:
+        return len(str(value)) if value is not None else 0, 0
+    return sum(text for text, _ in sizes), sum(tokens for _, tokens in sizes)
 
 
 class Packing:

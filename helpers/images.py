@@ -10,12 +10,10 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pandas as pd
 from PIL import Image, ImageOps, UnidentifiedImageError
-
-from helpers.checks import MAX_BYTES
 
 Picture = str | PathLike | bytes | Image.Image
 
@@ -206,13 +204,36 @@ def image_tokens(width: int, height: int, detail: Detail = "auto") -> int:
     return math.ceil(math.ceil(across) * math.ceil(down) * _FACTOR)
 
 
+# A picture of more patches is refused, not shrunk: the same guide.
+_MOST_PATCHES = 30_000
+_HEADER = 60_000
+
+
+def token_bound(url: Any, detail: Any) -> int:
+    """The most prompt tokens that the picture behind a link or in a data URL can cost."""
+    detail = detail if detail in get_args(Detail) else "auto"
+    if isinstance(url, str) and url.startswith("data:"):
+        try:
+            content = base64.b64decode(url[url.index(",") + 1 :][:_HEADER])
+            with Image.open(io.BytesIO(content), formats=list(_MEDIA_TYPES)) as image:
+                return image_tokens(*image.size, detail)
+        except _DAMAGE:
+            pass
+    most = {"low": _LOW_SIDE**2 // _PATCH**2, "high": _HIGH_PATCHES}.get(detail, _MOST_PATCHES)
+    return math.ceil(most * _FACTOR)
+
+
 def _check_detail(detail: str) -> None:
     if detail not in get_args(Detail):
         raise ValueError(f"detail is {detail!r}; it can be {', '.join(get_args(Detail))}.")
 
 
 def size_table(
-    picture: Picture, price: float, long_sides: Sequence[int] = (512, 768, 1024)
+    picture: Picture,
+    price: float,
+    long_sides: Sequence[int] = (512, 768, 1024),
+    *,
+    file_bytes: int = 200_000_000,
 ) -> pd.DataFrame:
     """What one picture weighs at several sizes: one line per long side in pixels.
 
@@ -234,7 +255,7 @@ def size_table(
             "low": image_tokens(width, height, "low"),
             "auto": tokens,
             "usd_per_1000": tokens * 1000 * price / 1e6,
-            "per_file": MAX_BYTES // embedded,
+            "per_file": file_bytes // embedded,
         }
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("long_side")
 

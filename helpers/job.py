@@ -1,88 +1,33 @@
-"""A job and what is known of its batches, on disk."""
+"""A job, all batches of one table, and everything that is known of them on disk.
 
+Beside each batch file, ``requests-001.jsonl``, lies its record, ``requests-001.json``. Nobody but
+this module reads or writes records, so a fact about a batch has one owner.
+"""
+
+import contextlib
 import json
-import os
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-import httpx2
+import filelock
 import openai
 from openai.types import Batch
 
 from helpers.batchfile import Shard
-
-
-@contextmanager
-def locked(path: Path, patience: float = 600) -> Iterator[None]:
-    """Holds a lock; another process waits for it up to ``patience`` seconds, then `TimeoutError`.
-
-    The lock is an open transaction of SQLite, which ends with the process that holds it, however
-    that ends, on every system.
-    """
-    with ExitStack() as stack:
-        try:
-            connection = sqlite3.connect(path, patience, isolation_level=None)
-            stack.enter_context(closing(connection)).execute("begin exclusive")
-        except sqlite3.OperationalError as error:
-            raise TimeoutError(
-                f"{path} could not be locked ({error}). Either another process works on this job: "
-                "wait for it. Or the folder is gone. Then run again, from the first cell."
-            ) from error
-        yield
-
-
-class State:
-    """The facts about each shard, in ``job.json`` beside the batch file, by the shard's sha256.
-
-    Each server has its own: what the replay answered is never taken for what the live API did.
-    ``intent`` is there while a batch is being created, ``batch_id`` after it, ``batch`` (the API's
-    whole object) when its status is final. Every change replaces the whole file, so that a crash
-    leaves the old one or the new one, and begins with what other kernels have written meanwhile.
-    """
-
-    def __init__(self, server: str):
-        self.server = server
-
-    def __getitem__(self, shard: Shard) -> dict:
-        return _read(shard.path.parent).get(self.server, {}).get(shard.sha256, {})
-
-    def ended(self, shard: Shard, batch_id: str) -> dict:
-        """The API's object of this batch of the shard; empty unless it is known to have ended."""
-        batch = self[shard].get("batch", {})
-        return batch if batch.get("id") == batch_id else {}
-
-    def begun(self, folder: Path) -> bool:
-        """Whether anything was sent from this folder."""
-        return self.server in _read(folder)
-
-    def save(self, shard: Shard, **facts: object) -> None:
-        folder = shard.path.parent
-        with locked(folder / "state.lock"):
-            servers = _read(folder)
-            known = servers.setdefault(self.server, {}).setdefault(shard.sha256, {})
-            known.update({"file": shard.path.name, **facts})
-            temporary = folder / "job.tmp"
-            with temporary.open("w", encoding="utf-8") as file:
-                json.dump(servers, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(folder / "job.json")
-
-
-def _read(folder: Path) -> dict:
-    path = folder / "job.json"
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
-
+from helpers.paths import whole_file
 
 # The statuses of a batch that will not change any more: openai/types/batch.py and the Batch guide.
 FINAL = {"completed", "failed", "expired", "cancelled"}
 
-# Pauses in seconds before a download that broke off is begun again.
-_PAUSES = (1, 5, 20)
+_PATIENCE = 600.0
+# Up to so many batches are looked at one by one; more come in pages of a hundred.
+_FEW = 10
+_PAGE = 100
+# No time in seconds is as large before the year 5000.
+_MILLISECONDS = 1e11
 
 
 class JobError(RuntimeError):
@@ -93,8 +38,8 @@ class JobError(RuntimeError):
 class Job:
     """The shards of one table and the id of the batch of each, in the same order.
 
-    ``server`` is the base URL of the client that submitted them, where it is known.
-    `wait` puts a new id in the place of a batch that found no room in the queue.
+    ``server`` is the base URL of the client that submitted them. A batch that ran nothing may have
+    been created again since: what came in its place is found in the records.
     """
 
     shards: list[Shard]
@@ -106,97 +51,350 @@ class Job:
         return self.shards[0].path.parent
 
 
-def refresh(client: openai.OpenAI, job: Job) -> tuple[list[Batch], float | None]:
-    """The batches of the job as they are now, and the pause in seconds that the server asks for.
+@dataclass
+class Record:
+    """What is known of one shard at one server.
 
-    A batch with a final status is read from ``job.json``. The pause comes from the header
-    ``openai-poll-after-ms``, which the SDK's polling helpers honour (openai/resources/videos.py).
+    ``intent`` is the time, in Unix seconds, at which the creation of its batch was begun; it is
+    None again once the answer is known. ``batch`` is the API's object as the server gave it, when
+    it was created and when it had ended; ``earlier`` holds the ids of batches that ran nothing and
+    that it took the place of. ``carried_over`` is the round that its rows went to, in other files.
+    ``tried`` holds the answers of requests tried with Chat Completions, by custom_id.
     """
-    batches, asked = [], []
-    state = State(str(client.base_url))
-    for shard, batch_id in zip(job.shards, job.batch_ids, strict=True):
-        if known := state.ended(shard, batch_id):
-            batches.append(Batch.model_validate(known))
-            continue
-        answer = client.batches.with_raw_response.retrieve(batch_id)
-        batches.append(answer.parse())
-        milliseconds = answer.headers.get("openai-poll-after-ms", "")
-        asked += [int(milliseconds) / 1000] if milliseconds.isdecimal() else []
-        if batches[-1].status in FINAL:
-            state.save(shard, batch=batches[-1].to_dict())
-    return batches, max(asked, default=None)
+
+    file_id: str | None = None
+    intent: float | None = None
+    batch: dict[str, Any] | None = None
+    earlier: list[str] = field(default_factory=list)
+    carried_over: int = 0
+    cancelled: bool = False
+    model: str = ""
+    tried: dict[str, dict] = field(default_factory=dict)
+
+    def id_of(self, batch_id: str) -> str:
+        """The id of the batch that counts now, for a job that may know an earlier one."""
+        return self.batch["id"] if self.batch and batch_id in self.earlier else batch_id
+
+    def ended(self, batch_id: str) -> Batch | None:
+        """The batch of this id, if it is known to have ended."""
+        if self.batch and self.batch["id"] == batch_id and self.batch.get("status") in FINAL:
+            return batch_of(self.batch)
+        return None
+
+    @property
+    def may_run(self) -> bool:
+        """Whether there is no batch, or one that ran nothing and may be created again."""
+        if self.batch is None:
+            return True
+        if self.batch.get("status") != "failed" or self.cancelled or self.carried_over:
+            return False
+        return ran_nothing(batch_of(self.batch))
+
+    @property
+    def waits_for_room(self) -> bool:
+        """Whether the batch found no room in the queue, and will be created again."""
+        return bool(self.batch and self.may_run and found_no_room(batch_of(self.batch)))
+
+    def now_has(self, batch: Batch) -> None:
+        """Notes the batch; one that ran nothing becomes an earlier one."""
+        if self.batch and self.batch["id"] != batch.id:
+            self.earlier.append(self.batch["id"])
+        self.batch, self.intent = facts_of(batch), None
+
+
+class Records:
+    """The records of shards at one server.
+
+    Each server has its own: what the replay answered is never taken for what the live API did. A
+    change replaces the file as a whole, so a crash leaves the old record or the new one, and begins
+    with what another kernel may have written meanwhile.
+    """
+
+    def __init__(self, server: str):
+        self.server = server
+
+    def __getitem__(self, shard: Shard) -> Record:
+        return self._parse(_servers(shard), shard)
+
+    @contextlib.contextmanager
+    def change(self, shard: Shard) -> Iterator[Record]:
+        """The shard's record, to be changed; what it is at the end of the block is written."""
+        with locked(shard.path.with_name("records.lock")):
+            servers = _servers(shard)
+            record = self._parse(servers, shard)
+            before = json.dumps(vars(record))
+            yield record
+            if json.dumps(vars(record)) == before:
+                return
+            servers[self.server] = vars(record)
+            facts = {name: value for name, value in asdict(shard).items() if name != "path"}
+            with whole_file(_path(shard)) as file:
+                file.write(json.dumps({"shard": facts, "servers": servers}, indent=1).encode())
+
+    def of_rounds(self, job: Job) -> list[Shard]:
+        """The batch files of all rounds of the job that were sent to this server."""
+        paths = sorted(job.folder.glob("round-*/requests-*.json")) if job.shards else []
+        return [_shard(path) for path in paths if _read(path)["servers"].get(self.server)]
+
+    def carried_over(self, shard: Shard) -> None:
+        """Notes at the batch files whose rows this one carries that they are sent with it."""
+        for name in shard.carries:
+            earlier = _shard(shard.path.parents[1] / name)
+            with self.change(earlier) as record:
+                record.carried_over = shard.round
+
+    def _parse(self, servers: dict, shard: Shard) -> Record:
+        known = {one.name for one in fields(Record)}
+        try:
+            facts = servers.get(self.server, {})
+            return Record(**{name: value for name, value in facts.items() if name in known})
+        except (AttributeError, TypeError) as error:
+            raise _damaged(_path(shard), error) from None
+
+
+@contextlib.contextmanager
+def locked(path: Path, patience: float = _PATIENCE) -> Iterator[None]:
+    """Holds a lock, which ends with the process that holds it, however that ends.
+
+    Another process waits for it up to ``patience`` seconds; then a `JobError`.
+    """
+    lock = filelock.FileLock(path, timeout=patience)
+    try:
+        # The lock would make a folder that is gone anew, without the batch files.
+        path.parent.stat()
+        lock.acquire()
+    except TimeoutError:
+        raise JobError(
+            f"{path} is held: another process works on this job. Wait for it, or end it, then run "
+            "this again."
+        ) from None
+    except OSError as error:
+        raise JobError(
+            f"{path} could not be locked ({error}). Is the folder gone, or not to be written? Then "
+            "run again, from the first cell."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def server_of(client: openai.OpenAI) -> str:
+    """The base URL of a client, without a name and password that may stand in it."""
+    url = client.base_url
+    return str(url.copy_with(userinfo=b"") if url.userinfo else url)
+
+
+def batch_of(facts: dict[str, Any]) -> Batch:
+    """A stored batch as the SDK's type, read as leniently as the SDK reads a response.
+
+    What the SDK could read once can be read again: servers leave fields out, or fill them with what
+    the type does not allow, and such a batch is paid all the same.
+    """
+    return Batch.construct(**facts)
+
+
+def facts_of(batch: Batch) -> dict[str, Any]:
+    """A batch as it is stored: what the server gave, whether or not it has the documented type."""
+    return batch.to_dict(mode="json", warnings=False)
+
+
+def ran_nothing(batch: Batch) -> bool:
+    """Whether the batch was refused as a whole, for a reason that may pass.
+
+    Such are a full queue, a billing limit, a file that is gone. None of its errors names a line. It
+    cost nothing, and the same file can be sent again.
+    """
+    return batch.status == "failed" and all(error.line is None for error in errors_of(batch))
 
 
 def found_no_room(batch: Batch) -> bool:
     """Whether the batch was refused only because the queue of enqueued tokens was full.
 
     That shows after the creation, as a batch that failed with ``token_limit_exceeded``
-    (https://github.com/openai/openai-python/issues/2084). It ran nothing and cost nothing.
+    (https://github.com/openai/openai-python/issues/2084).
     """
-    errors = (batch.errors.data if batch.errors else None) or []
-    return batch.status == "failed" and any(e.code == "token_limit_exceeded" for e in errors)
+    codes = [error.code for error in errors_of(batch)]
+    return ran_nothing(batch) and "token_limit_exceeded" in codes
 
 
-def waits_for_room(shard: Shard, batch: Batch, server: str) -> bool:
-    """Whether the batch found no room and is to be created again."""
-    if not found_no_room(batch):
-        return False
-    return not (State(server)[shard].get("cancelled") or was_retried(shard, server))
+def errors_of(batch: Batch) -> list:
+    """The errors of a batch's validation; other servers give null, nothing or an empty text."""
+    return getattr(batch.errors, "data", None) or []
 
 
-def was_retried(shard: Shard, server: str) -> bool:
-    """Whether a retry was submitted: what the batch left over belongs to the next round."""
-    return any(map(State(server).begun, shard.path.parent.glob("round-*")))
+def age_of(batch: Batch) -> float:
+    """Seconds since the batch ended, or else was created; some servers count in milliseconds."""
+    times = [getattr(batch, f"{status}_at", None) for status in (*FINAL, "created")]
+    moment = next((at for at in times if isinstance(at, int | float) and at > 0), 0)
+    return time.time() - (moment / 1000 if moment > _MILLISECONDS else moment)
 
 
-def download(
-    client: openai.OpenAI, job: Job, sleep: Callable[[float], None] = time.sleep
-) -> list[tuple[Shard, Batch, list[Path]]]:
-    """For every shard its batch and the result files of the batch, on disk.
+@dataclass(frozen=True)
+class Look:
+    """How the batches of a job stand now, one per shard.
 
-    A batch has an output file, an error file, both, or (not finished, or refused) none. Files
-    stream to a temporary name first and count only in full length; one that is there already is
-    not fetched again. The API deletes output files 30 days after the batch (Batch guide); these
-    copies stay. Raises `JobError` when a file is gone, or breaks off again and again.
+    ``waiting`` are the places of those that wait for room in the queue; ``pause`` is the time in
+    seconds that the server asks to be left in peace, or None.
     """
-    results = []
-    for shard, batch in zip(job.shards, refresh(client, job)[0], strict=True):
-        paths = []
-        for kind, file_id in (("errors", batch.error_file_id), ("output", batch.output_file_id)):
-            if file_id is None:
-                continue
-            paths.append(shard.path.parent / f"{file_id}-{kind}.jsonl")
-            if not paths[-1].exists():
-                _fetch(client, file_id, paths[-1], sleep)
-        results.append((shard, batch, paths))
-    return results
+
+    batches: list[Batch]
+    waiting: list[int]
+    pause: float | None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will change any more."""
+        return not self.waiting and all(batch.status in FINAL for batch in self.batches)
 
 
-def _fetch(client: openai.OpenAI, file_id: str, path: Path, sleep: Callable[[float], None]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.part")
-    for pause in (*_PAUSES, None):
+def look(client: openai.OpenAI, job: Job) -> Look:
+    """How the batches of the job stand: those that have ended from their records, others asked for.
+
+    The pause comes from the header ``openai-poll-after-ms``, which the SDK's polling helpers honour
+    (openai/resources/videos.py). Raises `JobError` for a batch that the server does not know.
+    """
+    return Watch(client, job).look()
+
+
+class Watch:
+    """Looks at a job again and again; a record is read once, unless it may have changed."""
+
+    def __init__(self, client: openai.OpenAI, job: Job):
+        self.client, self.job = client, job
+        self.records = Records(server_of(client))
+        self._known: dict[int, Record] = {}
+
+    def look(self) -> Look:
+        known = [self._record(place) for place in range(len(self.job.shards))]
+        ids = [r.id_of(batch_id) for r, batch_id in zip(known, self.job.batch_ids, strict=True)]
+        ended = [record.ended(batch_id) for record, batch_id in zip(known, ids, strict=True)]
+        asked = _Asked(self.client, [i for i, b in zip(ids, ended, strict=True) if b is None])
+        batches = [
+            batch or self._asked(asked, place, ids[place]) for place, batch in enumerate(ended)
+        ]
+        return Look(batches, [*filter(self._waits, range(len(batches)))], asked.pause)
+
+    def ask_again(self, place: int, batch_id: str) -> Batch:
+        """The batch as the server has it now, also if it is known to have ended."""
+        batch = self._asked(_Asked(self.client, []), place, batch_id)
+        with self.records.change(self.job.shards[place]) as record:
+            if record.batch and record.batch["id"] == batch.id:
+                record.batch = facts_of(batch)
+        return batch
+
+    def forget(self, place: int) -> None:
+        """Has the record of the shard at this place read again at the next look."""
+        self._known.pop(place, None)
+
+    def _record(self, place: int) -> Record:
+        if place not in self._known:
+            self._known[place] = self.records[self.job.shards[place]]
+        return self._known[place]
+
+    def _asked(self, asked: "_Asked", place: int, batch_id: str) -> Batch:
+        shard = self.job.shards[place]
+        batch = asked.batch(batch_id, shard)
+        if batch.status in FINAL:
+            with self.records.change(shard) as record:
+                # Meanwhile another kernel may have created it again.
+                if record.batch is None or record.batch["id"] == batch.id:
+                    record.batch = facts_of(batch)
+            self._known[place] = record
+        return batch
+
+    def _waits(self, place: int) -> bool:
+        batch_id, record = self.job.batch_ids[place], self._record(place)
+        return record.waits_for_room and bool(record.ended(record.id_of(batch_id)))
+
+
+class _Asked:
+    """Batches as the server has them now: many in pages of the list, few one by one."""
+
+    def __init__(self, client: openai.OpenAI, ids: list[str]):
+        self.client = client
+        self.pause: float | None = None
+        self._listed: dict[str, Batch] = {}
+        if len(ids) > _FEW:
+            self._list({*ids})
+
+    def batch(self, batch_id: str, shard: Shard) -> Batch:
+        if found := self._listed.get(batch_id):
+            return found
         try:
-            size = client.files.retrieve(file_id).bytes or 0
-            with client.files.with_streaming_response.content(file_id) as response:
-                response.stream_to_file(temporary)
+            answer = self.client.batches.with_raw_response.retrieve(batch_id)
         except openai.NotFoundError:
             raise JobError(
-                f"{path.name} is gone from the server ({file_id}): results are deleted 30 days "
-                "after the batch. To ask these rows again, move the job's folder away and run all "
-                "cells."
+                f"{server_of(self.client)} knows no batch {batch_id}, of {shard.path.name}. It was "
+                "made with another key, or the server has forgotten it. Use that key; or, to send "
+                f"these rows anew, delete {_path(shard)} and run all cells again."
             ) from None
-        except (httpx2.TransportError, openai.APIConnectionError) as error:
-            broken = str(error)
-        else:
-            arrived = temporary.stat().st_size
-            if arrived >= size:
-                temporary.replace(path)
+        self._note_pause(answer.headers)
+        return answer.parse()
+
+    def _list(self, wanted: set[str]) -> None:
+        answer = self.client.batches.with_raw_response.list(limit=_PAGE)
+        self._note_pause(answer.headers)
+        page = answer.parse()
+        # Unless others fill the list, those wanted are on its first pages.
+        for _ in range(2 + 2 * len(wanted) // _PAGE):
+            self._listed |= {batch.id: batch for batch in page.data if batch.id in wanted}
+            if len(self._listed) == len(wanted) or not page.has_next_page():
                 return
-            broken = f"{arrived:,} of {size:,} bytes arrived"
-        if pause is None:
-            temporary.unlink(missing_ok=True)
+            page = page.get_next_page()
+
+    def _note_pause(self, headers: Any) -> None:
+        milliseconds = headers.get("openai-poll-after-ms", "")
+        if milliseconds.isdecimal():
+            self.pause = max(self.pause or 0, int(milliseconds) / 1000)
+
+
+def _path(shard: Shard) -> Path:
+    return shard.path.with_suffix(".json")
+
+
+def _servers(shard: Shard) -> dict:
+    """What the shard's record holds, by server."""
+    folder = shard.path.parent
+    for old in (folder, folder.with_name(folder.name[:-8])):
+        if (older := old / "job.json").exists():
             raise JobError(
-                f"{path.name} could not be fetched ({broken}). Nothing is lost: it stays at the "
-                "server for 30 days. Run the same line again."
+                f"{older} was written by an earlier version, which this one does not read. Collect "
+                f"the job with that version, or move {old} away: batches of the last 30 days are "
+                "found again by their content, and are not paid twice."
             )
-        sleep(pause)
+    path = _path(shard)
+    if not path.exists():
+        return {}
+    content = _read(path)
+    if content["shard"].get("sha256") != shard.sha256:
+        raise JobError(
+            f"{path} is the record of other requests than {shard.path.name} holds. Give this job a "
+            "folder of another name."
+        )
+    return content["servers"]
+
+
+def _shard(record: Path) -> Shard:
+    """The batch file of a record, as it was when it was written."""
+    facts = _read(record)["shard"]
+    known = {one.name for one in fields(Shard)} & facts.keys()
+    kept = {name: facts[name] for name in known}
+    carries = tuple(facts.get("carries", ()))
+    return Shard(**{**kept, "path": record.with_suffix(".jsonl"), "carries": carries})
+
+
+def _read(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        content["shard"].get, content["servers"].get
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, error) from None
+    return content
+
+
+def _damaged(path: Path, error: Exception) -> JobError:
+    return JobError(
+        f"{path} is damaged or cannot be read ({error!r:.200}). Delete it and run again: the batch "
+        "is found at the server by its content, and is not paid twice."
+    )

@@ -3,18 +3,18 @@
 from collections.abc import Callable, Iterable
 from itertools import islice
 from os import PathLike
+from typing import Any
 
 import openai
 import pandas as pd
-from openai.types import CompletionUsage
+from openai.types import Batch, CompletionUsage
 from pydantic import BaseModel
 
-from helpers.batch import check_model, submit, wait
+from helpers.batch import check_model, submit, unsubmitted, wait
 from helpers.batchfile import Shard, read, write
 from helpers.checks import MAX_REQUESTS
 from helpers.costs import estimate, price
-from helpers.display.progress import Progress
-from helpers.job import JobError, State
+from helpers.job import Job, JobError, Records, locked, server_of
 from helpers.outcome import answered
 from helpers.table import collect, merge, retry
 
@@ -25,12 +25,13 @@ def run(
     client: openai.OpenAI,
     requests: Iterable[dict],
     folder: str | PathLike,
+    *,
     budget: float,
     answer: type[BaseModel] | None = None,
     try_first: int = 3,
     rounds: int = 2,
     max_requests: int = MAX_REQUESTS,
-    show: Callable | None = None,
+    show: Callable[[list[Batch]], Any] | None = None,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """The outcomes of all requests: one line each, in order, as `collect` gives them.
@@ -40,91 +41,136 @@ def run(
     estimates the cost from them (`BudgetError` above ``budget`` US dollars), and only then submits.
     Waits, collects, and sends what can succeed on another try again, in up to ``rounds`` rounds.
     Safe to run again: what was tried, submitted or collected is not paid twice. ``say`` gets a line
-    for everything found in order before the job starts, and the counts at its end; ``show`` gets
-    the batches at every look, and is a `Progress` by default.
+    for everything found in order before the job starts, and the counts at its end; ``show`` is that
+    of `wait`.
     """
-    shards = write(requests, folder, max_requests)
+    shards = write(requests, folder, max_requests=max_requests)
     count = sum(shard.requests for shard in shards)
     say(f"checked: {count:,} requests to {shards[0].model}, batch files: {len(shards)}")
-    tried, usages = _try(client, shards, try_first, answer, say)
-    costs = estimate(shards, tried, usages, budget=budget)["batch_usd"]
-    longest = f", {costs['longest']:.4f} with the longest answers" if costs["longest"] > 0 else ""
-    say(f"price: {costs['expected']:.4f} US dollars expected{longest}, {budget:.4f} allowed")
-    job = submit(client, shards)
-    wait(client, job, show or Progress(client, job, say))
-    outcomes = collect(client, job, answer)
-    while again := retry(job, outcomes, rounds):
-        second = submit(client, again)
-        wait(client, second, show or Progress(client, second, say))
-        outcomes = merge(outcomes, collect(client, second, answer))
+    if try_first < 1 or shards[0].endpoint != "/v1/chat/completions":
+        raise ValueError(
+            "run estimates from at least one request tried with Chat Completions. For other "
+            "endpoints take the steps one by one: write, submit, wait, collect."
+        )
+    trial = _Trial(client, shards, try_first, answer)
+    if unsubmitted(client, shards):
+        trial.ask()
+        trial.report(budget, say)
+    else:
+        # The batches exist: no trial, price or budget stands between them and the reader.
+        trial.report_if_complete(budget, say)
+
+    def finished(batch_files: list[Shard]) -> tuple[Job, pd.DataFrame]:
+        job = submit(client, batch_files)
+        wait(client, job, show=show, say=say)
+        return job, collect(client, job, answer)
+
+    job, outcomes = finished(shards)
+    sent = {*shards}
+    while again := [s for s in retry(job, outcomes, rounds=rounds) if s not in sent]:
+        sent |= {*again}
+        outcomes = merge(outcomes, finished(again)[1])
     counts = outcomes["outcome"].value_counts()
     say(f"outcomes: {', '.join(f'{n:,} {outcome}' for outcome, n in counts.items())}")
     return outcomes
 
 
-def _try(
-    client: openai.OpenAI,
-    shards: list[Shard],
-    count: int,
-    answer: type[BaseModel] | None,
-    say: Callable[[str], None],
-) -> tuple[list[dict], list[CompletionUsage]]:
-    """The first requests that were answered, and the usage of each.
+class _Trial:
+    """The first requests of a job, tried with Chat Completions.
 
-    The answers are kept in ``job.json``, so that each is paid once; the answer model judges them
-    again each time.
+    The answers are kept in the record of the first batch file, so that each is paid once; the
+    answer model judges them again each time.
     """
-    if count < 1 or shards[0].endpoint != "/v1/chat/completions":
-        raise ValueError(
-            "run estimates from at least one request tried with Chat Completions. For other "
-            "endpoints take the steps one by one: write, submit, wait, collect."
-        )
-    tried = list(islice(read(shards[0].path), count))
-    state = State(str(client.base_url))
-    kept, model = state[shards[0]].get("tried", {}), state[shards[0]].get("model")
-    if not model or not all(request["custom_id"] in kept for request in tried):
-        model = check_model(client, shards[0].model)
-        state.save(shards[0], model=model)
-    say(model)
-    # A price that is missing stops the job here, before anything is paid.
-    for service in ("batch", "standard"):
-        price(shards[0].model, service)
-    usable, useless = [], []
-    for request in tried:
-        custom_id = request["custom_id"]
+
+    def __init__(
+        self,
+        client: openai.OpenAI,
+        shards: list[Shard],
+        count: int,
+        answer: type[BaseModel] | None,
+    ):
+        self.client, self.shards, self.answer = client, shards, answer
+        self.requests = list(islice(read(shards[0].path), count))
+        self.records = Records(server_of(client))
+        self.failed: list[str] = []
+        self._read()
+
+    def _read(self) -> None:
+        record = self.records[self.shards[0]]
+        self.kept, self.model = record.tried, record.model
+
+    @property
+    def tried(self) -> list[dict]:
+        return [request for request in self.requests if request["custom_id"] in self.kept]
+
+    def ask(self) -> None:
+        """Asks what has no answer yet; one process at a time, so that nothing is asked twice."""
+        first = self.shards[0]
+        with locked(first.path.with_name("trial.lock")):
+            self._read()
+            if not self.model or len(self.tried) < len(self.requests):
+                with self.records.change(first) as record:
+                    record.model = self.model = check_model(self.client, first.model)
+            # A price that is missing stops the job here, before anything is paid.
+            for service in ("batch", "standard"):
+                price(first.model, service)
+            for request in self.requests:
+                if request["custom_id"] not in self.kept:
+                    self._ask(request)
+
+    def _ask(self, request: dict) -> None:
+        custom_id, body = request["custom_id"], request["body"]
         try:
-            kept[custom_id] = kept.get(custom_id) or _asked(client, request)
+            # extra_body: a compatible server may know parameters that the SDK does not.
+            completion = self.client.chat.completions.create(
+                model=body["model"], messages=body["messages"], extra_body=body
+            )
         except openai.InternalServerError as error:
-            useless.append(f"{custom_id}: {error}")
-            continue
+            self.failed.append(f"{custom_id}: {error}")
+            return
         except openai.APIError as error:
-            message = f"The trial of {custom_id} failed, nothing was submitted: {error}"
-            raise JobError(message) from error
-        state.save(shards[0], tried=kept)
-        outcome = answered(kept[custom_id], answer)
-        if outcome.outcome == "ok":
-            usable.append(str(outcome.answer)[:_SHOWN])
-        else:
-            useless.append(f"{custom_id}: {outcome.code}, {outcome.reason}")
-    if not usable:
-        heading = "None of the answers tried can be used, nothing was submitted:"
-        ending = "Change the request or the answer model, or run this again after a server error."
-        raise JobError("\n- ".join([heading, *useless]) + f"\n{ending}")
-    say(f"tried: {len(tried)}, {len(usable)} can be used; the first: {usable[0]}")
-    for trial in useless:
-        say(f"cannot be used: {trial}")
-    tried = [request for request in tried if request["custom_id"] in kept]
-    usages = (kept[request["custom_id"]]["usage"] for request in tried)
-    return tried, [CompletionUsage.model_validate(usage) for usage in usages]
+            raise JobError(
+                f"The trial of {custom_id} failed, nothing was submitted: {error}"
+            ) from error
+        if completion.usage is None:
+            raise JobError("The server reports no usage, so the cost cannot be estimated.")
+        self.kept[custom_id] = completion.to_dict(mode="json", warnings=False)
+        with self.records.change(self.shards[0]) as record:
+            record.tried[custom_id] = self.kept[custom_id]
 
+    def report_if_complete(self, budget: float, say: Callable[[str], None]) -> None:
+        """Says of a job that was submitted before what was said of it then, if it is known."""
+        try:
+            if len(self.tried) == len(self.requests):
+                self.report(budget, say)
+        except (JobError, LookupError, RuntimeError):
+            return
 
-def _asked(client: openai.OpenAI, request: dict) -> dict:
-    """The answer of Chat Completions to one request."""
-    body = request["body"]
-    # extra_body: a compatible server may know parameters that the SDK does not.
-    completion = client.chat.completions.create(
-        model=body["model"], messages=body["messages"], extra_body=body
-    )
-    if completion.usage is None:
-        raise JobError("The server reports no usage, so the cost cannot be estimated.")
-    return completion.to_dict()
+    def report(self, budget: float, say: Callable[[str], None]) -> None:
+        """Says what the trials showed, and what the job will cost."""
+        usable, useless = [], self.failed.copy()
+        for request in self.tried:
+            outcome = answered(self.kept[request["custom_id"]], self.answer)
+            if outcome.outcome == "ok":
+                usable.append(str(outcome.answer)[:_SHOWN])
+            else:
+                useless.append(f"{request['custom_id']}: {outcome.code}, {outcome.reason}")
+        if not usable:
+            heading = "None of the answers tried can be used, nothing was submitted:"
+            ending = (
+                "Change the request or the answer model, or run this again after a server error."
+            )
+            raise JobError("\n- ".join([heading, *useless]) + f"\n{ending}")
+        usages = [
+            CompletionUsage.construct(**self.kept[request["custom_id"]]["usage"])
+            for request in self.tried
+        ]
+        costs = estimate(self.shards, self.tried, usages, budget=budget)["batch_usd"]
+        longest = (
+            f", {costs['longest']:.4f} with the longest answers" if costs["longest"] > 0 else ""
+        )
+        say(self.model)
+        say(f"tried: {len(self.requests)}, {len(usable)} can be used; the first: {usable[0]}")
+        for trial in useless:
+            say(f"cannot be used: {trial}")
+        say(f"price: {costs['expected']:.4f} US dollars expected{longest}, {budget:.4f} allowed")

@@ -1,21 +1,32 @@
 """outcomes -> table: in the order of the reader's rows; what can succeed is asked again."""
 
+import hashlib
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import openai
-import orjson
 import pandas as pd
 from openai.types import Batch
 from pydantic import BaseModel
 
 from helpers import batchfile
-from helpers.job import FINAL, Job, State, download
-from helpers.outcome import TOKENS, Outcome, outcome_of
+from helpers.batchfile import Shard
+from helpers.checks import CAPS
+from helpers.job import FINAL, Job, JobError, Records, Watch, age_of, errors_of, server_of
+from helpers.outcome import TOKENS, Outcome, fields_of, outcome_of, plain, result_lines
+from helpers.paths import clear_away, whole_file
 
+# Pauses in seconds before a download that broke off is begun again.
+_PAUSES = (1, 5, 20)
+# Pauses before looking again for lines that the batch counts and its files do not show.
+_LOOKS = (1, 10)
+# Output files are deleted 30 days after the batch (Batch guide); a 404 before that is not believed.
+_LIFE = 29 * 86_400
 _STATE_OF = {
     "completed": "was completed without this line",
     "expired": "expired before this line was run",
@@ -28,144 +39,328 @@ def collect(
     client: openai.OpenAI,
     job: Job,
     answer: type[BaseModel] | None = None,
+    *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> pd.DataFrame:
     """One line per request of the job, in the order of the requests, indexed by custom_id.
 
     Columns: outcome (ok, failed, missing), code, reason, retry, then the fields of the answer
-    model (or ``answer``, the text, without one), prompt_tokens, cached_tokens, completion_tokens,
-    round. A field named like one of the other columns becomes ``answer_<field>``.
+    model as JSON holds them (or ``answer``, the text, without a model), prompt_tokens,
+    cached_tokens, cache_write_tokens, completion_tokens, round. A field named like one of the other
+    columns becomes ``answer_<field>``.
+
     Output and error file are merged by custom_id, because neither keeps the order of the input
-    (Batch guide). Nothing raises for a line that failed: its reason stands in the table. Warns
-    where a batch has not ended: its rows are missing, to be collected later.
+    (Batch guide). Nothing raises for a line that failed: its reason stands in the table. Lines that
+    a batch counts and its files do not show are looked for again. Warns where they stay away, since
+    a retry would pay them again, and where a batch has not ended. Raises `JobError` when an output
+    file is gone, or breaks off again and again; what was downloaded stays.
     """
-    index: list[str] = []
-    columns: dict[str, list] = {field: [] for field in Outcome._fields}
-    running = 0
-    for shard, batch, paths in download(client, job, sleep):
-        ids = list(batchfile.ids(shard.path))
-        places = dict(zip(ids, range(len(index), len(index) + len(ids)), strict=True))
-        index += ids
-        reason = f"The batch {_STATE_OF.get(batch.status, 'is ' + batch.status)}."
-        again = batch.status in FINAL
-        running += not again
-        missing = Outcome("missing", "no_line", reason, again, round=shard.round)
-        for field, value in zip(columns, missing, strict=True):
-            columns[field] += [value] * len(ids)
-        came = ((line["custom_id"], outcome_of(line, answer)) for line in _lines(paths))
-        for custom_id, outcome in chain(_refusals(batch, ids), came):
-            if (place := places.get(custom_id)) is not None:
-                # The last field, round, stays that of the shard.
-                for column, value in zip(columns.values(), outcome[:-1], strict=False):
-                    column[place] = value
+    results, rows = _Results(client, job, sleep), _Rows(answer)
+    running, lost = 0, 0
+    for place, shard in enumerate(job.shards):
+        batch, paths = results.of(place)
+        running += batch.status not in FINAL
+        rows.add(shard, batch, _lines(paths))
+        for pause in _LOOKS:
+            if rows.shown >= _promised(batch):
+                break
+            sleep(pause)
+            batch, paths = results.again(place)
+            rows.add(shard, batch, _lines(paths))
+        lost += max(0, _promised(batch) - rows.shown)
     if running:
-        message = (
-            f"{running} of {len(job.shards)} batches have not ended, and their rows are missing."
+        _warn(
+            f"{running} of {len(job.shards)} batches have not ended, and their rows are missing. "
+            "Wait for the job, then collect it again."
         )
-        warnings.warn(f"{message} Wait for the job, then collect it again.", stacklevel=2)
-    return _table(index, columns, answer)
+    if lost:
+        _warn(
+            f"The batches count {lost:,} more requests as done than their result files show, also "
+            "after another look. Collect again later: a retry would ask and pay them once more."
+        )
+    return rows.table()
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=3)
+
+
+def _promised(batch: Batch) -> int:
+    """How many lines the batch says that its files have, whatever is known of its counts."""
+    counts = [getattr(batch.request_counts, name, 0) for name in ("completed", "failed")]
+    ended = batch.status in FINAL
+    return sum(count for count in counts if isinstance(count, int)) if ended else 0
+
+
+class _Results:
+    """The batches of a job and their result files, brought to disk."""
+
+    def __init__(self, client: openai.OpenAI, job: Job, sleep: Callable[[float], None]):
+        self.client, self.job, self.sleep = client, job, sleep
+        self._watch = Watch(client, job)
+        self._batches = self._watch.look().batches
+        for folder in {shard.path.parent for shard in job.shards}:
+            clear_away(folder)
+
+    def of(self, place: int) -> tuple[Batch, list[Path]]:
+        """The batch of a shard, and those of its result files that there are.
+
+        A batch has an output file, an error file, both, or (not finished, or refused) none. Other
+        servers give an empty text where there is none.
+        """
+        batch = self._batches[place]
+        ids = {"errors": batch.error_file_id, "output": batch.output_file_id}
+        paths = [self._path(place, kind, str(file_id)) for kind, file_id in ids.items() if file_id]
+        return batch, [path for path in paths if path]
+
+    def again(self, place: int) -> tuple[Batch, list[Path]]:
+        """The same, with the batch asked for and its files fetched once more."""
+        for path in self.of(place)[1]:
+            path.unlink()
+        self._batches[place] = self._watch.ask_again(place, self._batches[place].id)
+        return self.of(place)
+
+    def _path(self, place: int, kind: str, file_id: str) -> Path | None:
+        shard, batch = self.job.shards[place], self._batches[place]
+        path = result_path(shard, server_of(self.client), batch.id, file_id, kind)
+        try:
+            if not path.exists():
+                self._fetch(file_id, path, believed_gone=age_of(batch) > _LIFE)
+        except openai.NotFoundError:
+            if kind == "errors" and batch.output_file_id:
+                _warn(f"{path.name} is gone from the server, so its rows have no reason.")
+                return None
+            raise JobError(
+                f"{path.name} is gone from the server ({file_id}): results are deleted 30 days "
+                "after the batch, or by hand. If the batch is younger, run this again later. To "
+                "ask these rows anew, change the requests, if only by a space in the prompt."
+            ) from None
+        except ValueError as error:
+            raise JobError(
+                f"The server names a result file of {batch.id} that cannot be asked for ({error})."
+            ) from None
+        return path
+
+    def _fetch(self, file_id: str, path: Path, *, believed_gone: bool) -> None:
+        for pause in (*_PAUSES, None):
+            try:
+                self._download(file_id, path)
+                return
+            except openai.NotFoundError:
+                # Seen for result files that were minutes old.
+                if believed_gone or pause is None:
+                    raise
+            except (httpx2.TransportError, openai.APIConnectionError) as error:
+                if pause is None:
+                    raise JobError(
+                        f"{path.name} could not be fetched ({error}). Nothing is lost: it stays at "
+                        "the server for 30 days. Run the same line again."
+                    ) from error
+            self.sleep(pause)
+
+    def _download(self, file_id: str, path: Path) -> None:
+        """Counts only in full length, and ends where the server said that the file does."""
+        announced = self.client.files.retrieve(file_id).bytes or 0
+        with whole_file(path) as file:
+            with self.client.files.with_streaming_response.content(file_id) as response:
+                for piece in response.iter_bytes():
+                    file.write(piece)
+                    if announced and file.tell() > announced:
+                        raise JobError(
+                            f"{path.name} is longer than the {announced:,} bytes that the server "
+                            "announced, and was given up. Nothing is lost: run the same line again."
+                        )
+            if file.tell() < announced:
+                raise httpx2.ReadError(f"{file.tell():,} of {announced:,} bytes arrived")
+
+
+def result_path(shard: Shard, server: str, batch_id: str, file_id: str, kind: str) -> Path:
+    """Where a result file lies; ``kind`` is ``output`` or ``errors``.
+
+    Ids come from a server, so they are no part of a path; two servers may use the same ones.
+    """
+    mark = hashlib.sha256(f"{server}\n{batch_id}\n{file_id}".encode()).hexdigest()[:12]
+    return shard.path.with_name(f"{shard.path.stem}-{mark}-{kind}.jsonl")
 
 
 def _lines(paths: list[Path]) -> Iterator[dict]:
-    """The lines of result files that name a request; the rows of all others stay missing."""
     for path in paths:
         with path.open("rb") as lines:
-            for text in lines:
-                try:
-                    line = orjson.loads(text)
-                except ValueError:
-                    continue
-                if isinstance(line, dict) and isinstance(line.get("custom_id"), str):
-                    yield line
+            yield from result_lines(lines)
 
 
-def _refusals(batch: Batch, ids: list[str]) -> Iterator[tuple[str, Outcome]]:
+class _Rows:
+    """The columns of the table, filled shard by shard, whatever order the lines have."""
+
+    def __init__(self, model: type[BaseModel] | None):
+        self.model = model
+        self.shown = 0
+        self._shard: Shard | None = None
+        self._index: list[str] = []
+        self._columns: dict[str, list] = {field: [] for field in Outcome._fields}
+        self._places: dict[str, int] = {}
+        self._seen: set[int] = set()
+
+    def add(self, shard: Shard, batch: Batch, lines: Iterable[dict]) -> None:
+        """Puts in place what the lines say; ``shown`` is then how many rows of it have a line.
+
+        A shard that is added again is the same rows, with what a second look brought.
+        """
+        if shard != self._shard:
+            self._begin(shard, batch)
+        ok, columns = self._columns["outcome"], list(self._columns.values())[:-1]
+        for custom_id, outcome in self._outcomes(batch, lines):
+            place = self._places.get(custom_id)
+            # An answer that came is not lost behind an error for the same row.
+            if place is None or (ok[place] == "ok" and outcome.outcome != "ok"):
+                continue
+            # The last field, round, stays that of the shard.
+            for column, value in zip(columns, outcome[:-1], strict=True):
+                column[place] = value
+            self._seen.add(place)
+        self.shown = len(self._seen)
+
+    def _begin(self, shard: Shard, batch: Batch) -> None:
+        ids = list(batchfile.ids(shard.path))
+        self._places = {custom_id: at for at, custom_id in enumerate(ids, len(self._index))}
+        self._shard, self._seen = shard, set()
+        self._index += ids
+        reason = f"The batch {_STATE_OF.get(batch.status, f'is {batch.status}')}."
+        again = batch.status in FINAL
+        missing = Outcome("missing", "no_line", reason, again, round=shard.round)
+        for column, value in zip(self._columns.values(), missing, strict=True):
+            column += [value] * len(ids)
+
+    def _outcomes(self, batch: Batch, lines: Iterable[dict]) -> Iterator[tuple[str, Outcome]]:
+        yield from _refusals(batch, self._places)
+        for line in lines:
+            outcome = outcome_of(line, self.model)
+            if self.model and outcome.answer is not None:
+                # Plain data takes less memory than instances, and every file format can hold it.
+                outcome = outcome._replace(answer=plain(outcome.answer))
+            yield line["custom_id"], outcome
+
+    def table(self) -> pd.DataFrame:
+        columns = self._columns
+        answers = columns.pop("answer") if self.model else []
+        numbers = dict.fromkeys([*TOKENS, "round"], int) | {"retry": bool}
+        # One column after the other is handed over, so that none is in memory twice for long.
+        series = {
+            field: pd.Series(columns.pop(field), dtype=numbers.get(field, object))
+            for field in list(columns)
+        }
+        table = pd.DataFrame(series, copy=False)
+        table.index = pd.Index(self._index, name="custom_id", dtype=object)
+        if self.model is None:
+            return table
+        place = table.columns.tolist().index("retry") + 1
+        for field, name in reversed(answer_columns(self.model).items()):
+            values = [answer and answer.get(field) for answer in answers]
+            table.insert(place, name, pd.Series(values, index=table.index, dtype=object))
+        return table
+
+
+def answer_columns(model: type[BaseModel]) -> dict[str, str]:
+    """The column of each field of an answer model; no two are the same, whatever their names."""
+    fields = fields_of(model)
+    taken, columns = {"custom_id", *Outcome._fields, *fields}, {}
+    for field in fields:
+        name = field
+        while name in taken and (name != field or field in (*Outcome._fields, "custom_id")):
+            name = f"answer_{name}"
+        columns[field] = name
+        taken.add(name)
+    return columns
+
+
+def _refusals(batch: Batch, ids: Iterable[str]) -> Iterator[tuple[str, Outcome]]:
     """What a batch that failed its validation says of each line; one bad line fails them all.
 
     An error without a line number is not about the requests (the queue was full, the file not
     found), so another try can help.
     """
-    errors = (batch.errors.data if batch.errors else None) or []
-    if batch.status != "failed" or not errors:
+    if batch.status != "failed":
         return
+    errors = errors_of(batch)
     own = {error.line: error for error in errors}
     for number, custom_id in enumerate(ids, start=1):
-        error = own.get(number, errors[0])
-        blame = "" if error.line == number else "The batch was refused: "
-        reason = f"{blame}{error.message}"
-        yield custom_id, Outcome("failed", error.code or "", reason, retry=error.line is None)
-
-
-def _table(
-    index: list[str], columns: dict[str, list], model: type[BaseModel] | None
-) -> pd.DataFrame:
-    answers = columns.pop("answer") if model else []
-    numbers = dict.fromkeys([*TOKENS, "round"], int) | {"retry": bool}
-    # One column after the other is handed over, so that none is in memory twice for long.
-    series = {
-        field: pd.Series(columns.pop(field), dtype=numbers.get(field, object))
-        for field in list(columns)
-    }
-    table = pd.DataFrame(series, copy=False)
-    table.index = pd.Index(index, name="custom_id", dtype=object)
-    if model is None:
-        return table
-    place = table.columns.get_loc("retry") + 1
-    for field in reversed(model.model_fields):
-        name = f"answer_{field}" if field in Outcome._fields else field
-        values = [getattr(answer, field, None) for answer in answers]
-        table.insert(place, name, pd.Series(values, index=table.index, dtype=object))
-    return table
-
-
-# openai/types/responses/response_create_params.py
-_CAP = {"/v1/responses": "max_output_tokens"}
+        error: Any = own.get(number) or (errors[0] if errors else None)
+        code, message = getattr(error, "code", ""), getattr(error, "message", "")
+        line = getattr(error, "line", None)
+        blame = "" if line == number else "The batch was refused: "
+        reason = f"{blame}{message or 'the server gives no reason.'}"
+        yield custom_id, Outcome("failed", str(code or "batch_failed"), reason, line is None)
 
 
 def retry(
     job: Job,
     outcomes: pd.DataFrame,
+    *,
     rounds: int = 5,
     max_completion_tokens: int | None = None,
     max_requests: int | None = None,
-) -> list[batchfile.Shard]:
+) -> list[Shard]:
     """The batch files of the requests that can succeed on another try; an empty list if none can.
 
-    They lie in folders of their own inside the job's, ready for `submit` like those of `write`.
-    Outcomes merged with those of a retry that failed again make the files of the next round, up to
-    ``rounds``. What was submitted for a round before is part of it again, not written anew, so no
-    row is paid twice in one round.
+    They are ready for `submit`, as those of `write`. A batch file that ran nothing is one of them
+    as it is: that is no round. All others lie in folders of their own inside the job's, one for
+    each round. Outcomes merged with those of a retry that failed again make the files of the next
+    round, up to ``rounds``. What was submitted for a round before is part of it again, not written
+    anew, so no row is paid twice in one round.
 
     With ``max_completion_tokens`` the answers that were cut off are asked again as well, with that
     as their cap (in Responses as max_output_tokens). ``max_requests`` is that of `write`, by
-    default that of the job's largest file.
+    default that of the job's largest file; files that ran nothing and are larger are written anew.
     """
     wanted = outcomes["retry"]
     if max_completion_tokens:
         wanted = wanted | (outcomes["code"] == "truncated")
-    again = outcomes[wanted & (outcomes["round"] < rounds)]
+    again, records = outcomes[wanted], Records(job.server)
+    todo = {*again.index}
+    # In this order, so that the same rows make the same file from shards in any order.
+    sent = [*sorted(job.shards, key=lambda s: s.path), *records.of_rounds(job)]
+    idle = _holding(todo, (s for s in sent if records[s].batch and records[s].may_run))
+    too_large = [s for s in idle if max_requests and s.requests > max_requests]
+    as_they_are = [s for s in idle if s not in too_large]
+    todo -= _ids(as_they_are)
+    again = again[
+        again.index.isin(todo) & ((again["round"] < rounds) | again.index.isin(_ids(too_large)))
+    ]
     if again.empty:
-        return []
+        return as_they_are
     number = int(again["round"].max()) + 1
-    folder = job.folder / f"round-{number}"
-    todo, earlier = {*again.index}, []
-    for shard in _submitted(job, number):
-        ids = {*batchfile.ids(shard.path)}
-        if ids & todo:
-            earlier.append(shard)
-            todo -= ids
+    todo = {*again.index}
+    earlier = _holding(todo, (s for s in sent if s.round == number))
+    todo -= _ids(earlier)
     if not todo:
-        return earlier
+        return as_they_are + earlier
     cut_off = {*again.index[again["code"] == "truncated"]}
-    longer = {_CAP.get(job.shards[0].endpoint, "max_completion_tokens"): max_completion_tokens}
-    max_requests = max_requests or max(shard.requests for shard in job.shards)
+    cap = {CAPS[job.shards[0].endpoint][0]: max_completion_tokens}
     requests = (
-        request | {"body": request["body"] | longer} if request["custom_id"] in cut_off else request
-        for shard in job.shards
+        request | {"body": request["body"] | cap} if request["custom_id"] in cut_off else request
+        for shard in sent
+        if shard in job.shards
         for request in batchfile.read(shard.path)
         if request["custom_id"] in todo
     )
-    return earlier + batchfile.write(requests, folder, max_requests=max_requests, round=number)
+    new = batchfile.write(
+        requests,
+        job.folder / f"round-{number}",
+        max_requests=max_requests or max(shard.requests for shard in job.shards),
+        round=number,
+    )
+    carries = tuple(
+        s.path.relative_to(job.folder).with_suffix(".json").as_posix() for s in too_large
+    )
+    return as_they_are + earlier + [replace(shard, carries=carries) for shard in new]
+
+
+def _holding(ids: set[str], shards: Iterable[Shard]) -> list[Shard]:
+    return [shard for shard in shards if not ids.isdisjoint(batchfile.ids(shard.path))]
+
+
+def _ids(shards: list[Shard]) -> set[str]:
+    return {custom_id for shard in shards for custom_id in batchfile.ids(shard.path)}
 
 
 def merge(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
@@ -174,13 +369,3 @@ def merge(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     merged.index = first.index
     earlier = first.loc[second.index, TOKENS].reindex(first.index, fill_value=0)
     return merged.assign(**{column: merged[column] + earlier[column] for column in TOKENS})
-
-
-def _submitted(job: Job, number: int) -> list[batchfile.Shard]:
-    """The batch files of a round that this job's server was given before."""
-    return [
-        shard
-        for folder in sorted(job.folder.glob(f"round-{number}-*"))
-        for shard in batchfile.shards_in(folder, number)
-        if State(job.server)[shard]
-    ]

@@ -65,6 +65,12 @@ def run(client: openai.OpenAI, shards: list[helpers.Shard]) -> helpers.Job:
     return job
 
 
+def forget(folder) -> None:
+    """Loses what is known of the batches whose files lie in this folder."""
+    for record in folder.glob("requests-*.json"):
+        record.unlink()
+
+
 class Wire(httpx2.BaseTransport):
     """The way into a replay: lists the calls, and lets a test change what comes back."""
 

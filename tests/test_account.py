@@ -9,7 +9,7 @@ import pytest
 import helpers
 from helpers import account
 from helpers.client import replay_client
-from support import CREATE, LIST, UPLOAD, connect, on, recorded, run
+from support import CREATE, LIST, UPLOAD, connect, forget, on, recorded, run
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_an_account_without_batches_is_an_empty_table(client):
 def test_cancelling_names_how_many_batches_and_that_answers_are_billed(client, shards):
     job, said = helpers.submit(client, shards), []
     run(client, shards[:1])
-    batches = helpers.cancel(client, job, said.append)
+    batches = helpers.cancel(client, job, say=said.append)
     assert [batch.status for batch in batches] == ["completed", "cancelled"]
     assert "Cancelling 1 of 2 batches" in said[0]
     assert "The 2 requests answered so far" in said[0]
@@ -91,7 +91,7 @@ def test_a_batch_that_ends_while_it_is_cancelled_is_no_error(client, wire, shard
 def test_cleaning_up_deletes_the_uploads_and_keeps_the_results(client, shards):
     job, said = run(client, shards), []
     other = client.files.create(file=("other.jsonl", b"{}"), purpose="batch")
-    assert helpers.clean_up(client, job, said.append) == 2
+    assert helpers.clean_up(client, job, say=said.append) == 2
     assert [file.id for file in client.files.list(purpose="batch")] == [other.id]
     assert helpers.collect(client, job)["outcome"].tolist() == ["ok"] * 4
     assert "2 uploaded files deleted" in said[0]
@@ -116,7 +116,7 @@ def test_files_that_a_running_batch_needs_are_not_deleted(client, shards):
 def test_a_job_that_was_cleaned_up_is_not_paid_again(client, wire, shards):
     helpers.clean_up(client, run(client, shards), say=lambda line: None)
     job = run(client, shards)
-    (job.folder / "job.json").unlink()
+    forget(job.folder)
     run(client, shards)
     assert wire.calls.count(CREATE) == 2
 
@@ -158,7 +158,7 @@ def test_no_more_batches_are_created_than_the_account_may_in_an_hour(
     page = {"object": "list", "data": many, "has_more": False}
     wire.disturb = on(LIST, lambda exchange: httpx2.Response(200, json=page))
     pauses = []
-    helpers.submit(client, shards[:1], pauses.append)
+    helpers.submit(client, shards[:1], sleep=pauses.append)
     assert [round(pause, -2) for pause in pauses] == paused
 
 
@@ -210,5 +210,5 @@ def test_a_limit_of_time_ends_the_waiting_and_not_the_batches(client, shards):
 
 def test_a_job_that_has_ended_has_nothing_to_cancel(client, shards):
     said = []
-    helpers.cancel(client, run(client, shards), said.append)
+    helpers.cancel(client, run(client, shards), say=said.append)
     assert said == ["Nothing to cancel: all batches have ended."]

@@ -106,5 +106,7 @@ def test_a_success_without_content_is_failed(body):
     assert (outcome.outcome, outcome.answer) == ("failed", None)
 
 
-def test_an_empty_text_is_an_answer():
-    assert helpers.outcome_of(line(200, completion(""))).outcome == "ok"
+@pytest.mark.parametrize("text", ["", " ", "\n\t"])
+def test_an_empty_text_is_no_answer(text):
+    outcome = helpers.outcome_of(line(200, completion(text)))
+    assert (outcome.outcome, outcome.code, outcome.answer) == ("failed", "no_content", None)

@@ -24,7 +24,7 @@ def test_the_key_is_written_to_no_file_and_to_no_output(client, tmp_path, capsys
     )
     assert outcomes["outcome"].value_counts().to_dict() == {"ok": 2, "failed": 1}
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {"job.json", "replay.sqlite"} <= {path.name for path in files}
+    assert {"requests-001.json", "replay.sqlite"} <= {path.name for path in files}
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
     said = capsys.readouterr()
     assert "completed" in said.out

@@ -1,23 +1,27 @@
-"""Outcomes: every row comes back in order, ok or failed with a reason or missing; retry; merge."""
+"""The table: every row comes back in order, ok or failed with a reason or missing; retry; merge."""
 
+import contextlib
+import datetime
+import enum
 import json
+import re
 
 import httpx2
 import openai
 import pandas as pd
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 
 import helpers
-from helpers import table as rounds
 from helpers.client import replay_client
+from helpers.job import Records
 from helpers.replay import create_app
-from support import completion, error, line, recorded, request, run
+from support import CREATE, Wire, completion, connect, error, line, recorded, request, run
 
 SERVER_ERROR_ONCE = "apollo-13-1995"
 REFUSED = "the-silence-of-the-lambs-1991"
 CUT_OFF = "everything-everywhere-all-at-once-2022"
-TOKENS = ["prompt_tokens", "cached_tokens", "completion_tokens"]
+TOKENS = ["prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens"]
 
 
 class Film(BaseModel):
@@ -25,7 +29,7 @@ class Film(BaseModel):
     summary: str
 
 
-class Wire(httpx2.BaseTransport):
+class Changed(httpx2.BaseTransport):
     """The way into a replay; what ``disturb`` makes of a response's bytes is what arrives."""
 
     def __init__(self, app, path_end, disturb):
@@ -43,7 +47,7 @@ class Wire(httpx2.BaseTransport):
 
 def disturbed(folder, path_end, disturb):
     """A client to whom the GET responses of paths with this end arrive changed."""
-    transport = Wire(create_app(folder / "replay.sqlite"), path_end, disturb)
+    transport = Changed(create_app(folder / "replay.sqlite"), path_end, disturb)
     http_client = httpx2.Client(transport=transport)
     return openai.OpenAI(api_key="x", base_url="http://replay.invalid/v1", http_client=http_client)
 
@@ -71,6 +75,28 @@ def requests(*ids):
 
 def ids_of(asked):
     return [one["custom_id"] for one in asked]
+
+
+def no_pause(seconds):
+    pass
+
+
+def unreachable(request):
+    raise httpx2.ConnectError("no server")
+
+
+def ids_in(path):
+    return {json.loads(line)["custom_id"] for line in path.read_text("utf-8").splitlines()}
+
+
+@pytest.fixture
+def shards(films, tmp_path):
+    return helpers.write(films, tmp_path / "films")
+
+
+@pytest.fixture
+def three_shards(films, tmp_path):
+    return helpers.write(films, tmp_path / "films", max_requests=2)
 
 
 @pytest.fixture
@@ -294,17 +320,18 @@ def test_junk_in_a_result_file_changes_nothing(films, tmp_path, junk):
     assert set(outcomes["outcome"]) == {"ok"}
 
 
-def test_the_row_of_a_line_that_breaks_off_is_missing_and_can_be_retried(films, tmp_path):
+def test_the_row_of_a_line_that_breaks_off_is_failed_and_not_asked_again_by_itself(films, tmp_path):
     client = disturbed(tmp_path, "/content", lambda content: content[:-40])
     outcomes = helpers.collect(client, run(client, helpers.write(films, tmp_path / "job")))
-    [missing] = outcomes[outcomes["outcome"] != "ok"].itertuples()
-    assert (missing.outcome, missing.retry) == ("missing", True)
-    assert "without this line" in missing.reason
+    [broken] = outcomes[outcomes["outcome"] != "ok"].itertuples()
+    assert (broken.outcome, broken.code, broken.retry) == ("failed", "unreadable_line", False)
 
 
 def test_rows_without_a_line_are_missing(films, tmp_path):
     client = disturbed(tmp_path, "/content", lambda content: b"\n".join(content.splitlines()[:2]))
-    outcomes = helpers.collect(client, run(client, helpers.write(films, tmp_path / "job")))
+    job = run(client, helpers.write(films, tmp_path / "job"))
+    with pytest.warns(UserWarning, match="count 3 more requests as done"):
+        outcomes = helpers.collect(client, job, sleep=no_pause)
     assert outcomes["outcome"].value_counts().to_dict() == {"missing": 3, "ok": 2}
     assert list(outcomes["retry"]) == [outcome == "missing" for outcome in outcomes["outcome"]]
 
@@ -361,8 +388,8 @@ def test_a_round_of_another_server_is_not_part_of_this_one(tmp_path):
     [shard] = helpers.retry(job, outcomes)
     run(client, [shard])
     elsewhere = helpers.Job(job.shards, job.batch_ids, "http://elsewhere.invalid/v1/")
-    assert rounds._submitted(job, 2) == [shard]
-    assert rounds._submitted(elsewhere, 2) == []
+    assert Records(job.server).of_rounds(job) == [shard]
+    assert Records(elsewhere.server).of_rounds(elsewhere) == []
 
 
 def test_answers_that_were_cut_off_are_asked_again_with_a_larger_cap_on_request(tmp_path):
@@ -446,3 +473,246 @@ def test_running_the_retry_again_creates_no_other_batch(client, tmp_path):
     jobs = [run(client, helpers.retry(job, helpers.collect(client, job))) for _ in range(2)]
     assert jobs[0] == jobs[1]
     assert len(list(client.batches.list())) == 2
+
+
+# result files on disk
+
+
+def result_files(job, kind="output"):
+    return sorted(job.folder.glob(f"requests-*-{kind}.jsonl"))
+
+
+def test_output_and_error_file_land_beside_the_batch_file(client, tmp_path):
+    films = recorded()[:3] + recorded(SERVER_ERROR_ONCE)
+    job = run(client, helpers.write(films, tmp_path / "films"))
+    helpers.collect(client, job)
+    batch = client.batches.retrieve(job.batch_ids[0])
+    for kind, file_id in (("errors", batch.error_file_id), ("output", batch.output_file_id)):
+        [path] = result_files(job, kind)
+        assert path.read_bytes() == client.files.content(file_id).content
+        assert re.fullmatch(rf"requests-001-\w{{12}}-{kind}\.jsonl", path.name)
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_what_was_downloaded_is_not_fetched_again(client, wire, shards):
+    job = run(client, shards)
+    first = helpers.collect(client, job)
+    fetched = sum(call.endswith("/content") for call in wire.calls)
+    assert helpers.collect(client, job).equals(first)
+    assert sum(call.endswith("/content") for call in wire.calls) == fetched == 1
+
+
+def test_every_shard_has_result_files_of_its_own(client, three_shards):
+    job = run(client, three_shards)
+    helpers.collect(client, job)
+    for shard, path in zip(three_shards, result_files(job), strict=True):
+        assert ids_in(path) == ids_in(shard.path)
+
+
+def test_a_batch_that_was_refused_has_no_result_files(tmp_path, shards):
+    client = connect(Wire(create_app(tmp_path / "replay.sqlite", queue_tokens=1)))
+    job = helpers.submit(client, shards)
+    assert set(helpers.collect(client, job)["outcome"]) == {"failed"}
+    assert result_files(job) == result_files(job, "errors") == []
+
+
+def test_a_download_that_breaks_off_is_fetched_again_in_full(client, wire, shards):
+    job = run(client, shards)
+
+    def half():
+        yield b'{"custom_id": "the-'
+        raise httpx2.ReadError("broken off")
+
+    wire.disturb = lambda call, exchange: (
+        httpx2.Response(200, content=half()) if call.endswith("/content") else exchange()
+    )
+    with pytest.raises(helpers.JobError, match=r"could not be fetched.*Run the same line again"):
+        helpers.collect(client, job, sleep=no_pause)
+    assert not [*job.folder.glob(".*.part")]
+    wire.reset()
+    assert set(helpers.collect(client, job)["outcome"]) == {"ok"}
+
+
+def test_a_download_ends_where_the_server_said_that_the_file_ends(client, wire, shards):
+    job, sent = run(client, shards), []
+
+    def endless():
+        while len(sent) < 10_000:
+            sent.append(1)
+            yield b"x" * 10_000
+
+    wire.disturb = lambda call, exchange: (
+        httpx2.Response(200, content=endless()) if call.endswith("/content") else exchange()
+    )
+    with pytest.raises(helpers.JobError, match=r"longer than the [\d,]+ bytes .* announced"):
+        helpers.collect(client, job, sleep=no_pause)
+    assert len(sent) < 100
+    assert not [*job.folder.glob(".*.part")]
+
+
+def test_a_young_result_file_that_is_not_found_is_asked_for_again(client, wire, shards):
+    job, missed = run(client, shards), []
+
+    def not_yet(call, exchange):
+        if call.startswith("GET /v1/files/") and len(missed) < 2:
+            missed.append(call)
+            return httpx2.Response(404, json={"error": {"message": "No such file."}})
+        return exchange()
+
+    wire.disturb = not_yet
+    assert set(helpers.collect(client, job, sleep=no_pause)["outcome"]) == {"ok"}
+    assert len(missed) == 2
+
+
+@pytest.mark.parametrize("file_id", ["../../../x", "/abs/x", "..", "a\x00b"])
+def test_an_id_of_a_server_is_no_path(tmp_path, shards, file_id):
+    content = b'{"custom_id": "jaws-1975"}'
+
+    def answer(asked):
+        if asked.url.path.endswith("/content"):
+            return httpx2.Response(200, content=content)
+        if "/files/" in asked.url.path:
+            return httpx2.Response(200, json={"id": "f", "bytes": 0})
+        batch = {"id": "batch_1", "status": "completed", "output_file_id": file_id}
+        return httpx2.Response(200, json=batch)
+
+    before = {*tmp_path.rglob("*")}
+    client = connect(httpx2.MockTransport(answer))
+    with contextlib.suppress(helpers.JobError):
+        helpers.collect(client, helpers.Job(shards, ["batch_1"]), sleep=no_pause)
+    new = {*tmp_path.rglob("*")} - before
+    assert {path.parent for path in new} == {shards[0].path.parent}
+
+
+def test_results_of_two_servers_with_the_same_ids_are_not_taken_for_each_other(tmp_path, shards):
+    def server(text):
+        lines = [
+            {"custom_id": i, "response": {"status_code": 200, "body": completion(text)}}
+            for i in ids_in(shards[0].path)
+        ]
+        content = b"\n".join(json.dumps(one).encode() for one in lines)
+
+        def answer(asked):
+            if asked.url.path.endswith("/content"):
+                return httpx2.Response(200, content=content)
+            if "/files/" in asked.url.path:
+                return httpx2.Response(200, json={"id": "file-1", "bytes": len(content)})
+            batch = {"id": "batch_1", "status": "completed", "output_file_id": "file-1"}
+            return httpx2.Response(200, json=batch)
+
+        return connect(httpx2.MockTransport(answer)).with_options(base_url=f"http://{text}.invalid")
+
+    for name in ("one", "two"):
+        job = helpers.Job(shards, ["batch_1"], f"http://{name}.invalid/")
+        assert set(helpers.collect(server(name), job)["answer"]) == {name}
+
+
+def test_the_output_is_read_although_the_error_file_is_gone(client, wire, tmp_path):
+    films = recorded()[:3] + recorded(SERVER_ERROR_ONCE)
+    job = run(client, helpers.write(films, tmp_path / "films"))
+    client.files.delete(client.batches.retrieve(job.batch_ids[0]).error_file_id)
+    with pytest.warns(UserWarning) as warned:
+        outcomes = helpers.collect(client, job, sleep=no_pause)
+    assert outcomes["outcome"].value_counts().to_dict() == {"ok": 3, "missing": 1}
+    assert any("errors.jsonl is gone from the server" in str(w.message) for w in warned)
+
+
+# what the counts promise
+
+
+def counted_but_not_shown(wire, times, hide):
+    """Hides something of a completed batch so many times."""
+    hidden = []
+
+    def disturb(call, exchange):
+        response = exchange()
+        if call.startswith("GET /v1/batches/") and len(hidden) < times:
+            batch = json.loads(response.read())
+            if batch["status"] == "completed":
+                hidden.append(call)
+                return httpx2.Response(200, json=batch | hide)
+        return response
+
+    wire.disturb = disturb
+    return hidden
+
+
+def test_an_output_file_that_the_counts_promise_is_looked_for_again(client, wire, shards):
+    job = helpers.submit(client, shards)
+    counted_but_not_shown(wire, 1, {"output_file_id": None})
+    helpers.wait(client, job, sleep=no_pause)
+    outcomes = helpers.collect(client, job, sleep=no_pause)
+    assert set(outcomes["outcome"]) == {"ok"}
+    assert wire.calls.count(CREATE) == 1
+
+
+def test_what_the_counts_promise_and_nothing_shows_is_said_before_a_retry_pays_it(
+    client, wire, shards
+):
+    job = helpers.submit(client, shards)
+    counted_but_not_shown(wire, 9, {"output_file_id": ""})
+    helpers.wait(client, job, sleep=no_pause)
+    with pytest.warns(UserWarning, match=r"count 5 more requests as done.*retry would ask and pay"):
+        outcomes = helpers.collect(client, job, sleep=no_pause)
+    assert set(outcomes["outcome"]) == {"missing"}
+    wire.reset()
+    assert set(helpers.collect(client, job, sleep=no_pause)["outcome"]) == {"ok"}
+
+
+def test_an_answer_wins_over_an_error_for_the_same_row(films, tmp_path):
+    late = json.dumps(line(500, error("Oops.")) | {"custom_id": films[0]["custom_id"]}).encode()
+    client = disturbed(tmp_path, "/content", lambda content: late + b"\n" + content + late)
+    outcomes = helpers.collect(client, run(client, helpers.write(films, tmp_path / "job")))
+    assert set(outcomes["outcome"]) == {"ok"}
+
+
+# columns
+
+
+class Kind(enum.Enum):
+    RED = "red"
+
+
+class Inner(BaseModel):
+    n: str
+
+
+class Rich(BaseModel):
+    kind: Kind
+    inner: Inner
+    day: datetime.date
+    reason: str
+    answer_reason: str
+    custom_id: str
+
+    @computed_field
+    @property
+    def twice(self) -> str:
+        return self.inner.n * 2
+
+
+RICH = {
+    "kind": "red", "inner": {"n": "x"}, "day": "2026-11-26", "reason": "a", "answer_reason": "b",
+    "custom_id": "c",
+}  # fmt: skip
+
+
+def test_columns_hold_what_json_holds_and_no_two_have_the_same_name(tmp_path):
+    answers = {"a": [(200, completion(json.dumps(RICH)))], "b": [(400, error("No."))]}
+    client = answering(tmp_path, answers)
+    job = run(client, helpers.write(requests("a", "b"), tmp_path / "job"))
+    outcomes = helpers.collect(client, job, Rich)
+    row = outcomes.loc["a"]
+    assert (row["kind"], row["inner"], row["day"]) == ("red", {"n": "x"}, "2026-11-26")
+    assert (row["answer_answer_reason"], row["answer_reason"], row["twice"]) == ("a", "b", "xx")
+    assert row["answer_custom_id"] == "c"
+    assert outcomes.columns.is_unique
+    assert outcomes.loc["b", ["kind", "inner", "twice"]].isna().all()
+    assert ",red,{'n': 'x'},2026-11-26," in outcomes.to_csv()
+
+
+def test_a_finished_job_needs_no_server(client, films, tmp_path):
+    before = helpers.collect(client, run(client, helpers.write(films, tmp_path / "films")))
+    nowhere = connect(httpx2.MockTransport(unreachable), max_retries=0)
+    job = run(nowhere, helpers.write(films, tmp_path / "films"))
+    assert helpers.collect(nowhere, job).equals(before)

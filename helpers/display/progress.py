@@ -7,16 +7,15 @@ import html
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import openai
 from IPython.display import display
 from openai.types import Batch
 
-from helpers.account import cancel
 from helpers.costs import cost_so_far
 from helpers.display.widgets import in_jupyter, view_of
-from helpers.job import FINAL, Job, JobError, found_no_room
+from helpers.job import FINAL, Job, JobError, errors_of, found_no_room
 
 _STEPS = (
     "in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled",
@@ -29,9 +28,10 @@ class Progress:
     One line of text per change of status. The lines come from the times in the batch object, one
     batch after the other, so a job that finished long ago leaves the same lines on the page as one
     that was watched. In Jupyter a view moves as well: a bar per batch, the time that has gone by,
-    the latest end and the cost so far, and with ``client`` and ``job`` a button that cancels the
-    job; then a `JobError` ends the cell when the batches have ended, so that no cell after it sends
-    the rest again. Elsewhere there is a line for every tenth of a batch, too.
+    the latest end and the cost so far. With ``cancel``, which is called with a function that takes
+    lines of text, the view has a button that cancels the ``job``; then a `JobError` ends the cell
+    when the batches have ended, so that no cell after it sends the rest again. Elsewhere there is a
+    line for every tenth of a batch, too.
     """
 
     # Ids of batches. Of the class: after an interrupt the button of an earlier view may be pressed.
@@ -39,11 +39,13 @@ class Progress:
 
     def __init__(
         self,
-        client: openai.OpenAI | None = None,
         job: Job | None = None,
+        *,
+        cancel: Callable[..., Any] | None = None,
         say: Callable[[str], None] = print,
     ):
-        self._client, self._job, self._say = client, job, say
+        self._ids = {*job.batch_ids} if job else set()
+        self._cancel_job, self._say = cancel, say
         self._begun = time.monotonic()
         self._said = 0
         self._moved: dict[str, int] = {}
@@ -52,7 +54,8 @@ class Progress:
     def __call__(self, batches: list[Batch]) -> None:
         # The view comes first, so that the lines below it stay one piece of text.
         if in_jupyter() and batches:
-            self._view = self._view or _View(len(batches), self._job and self._cancel)
+            button = self._cancel if self._cancel_job else None
+            self._view = self._view or _View(len(batches), button)
             self._view.show(batches, _so_far(self._begun, batches))
         lines = list(_lines(batches))
         for line in lines[self._said :]:
@@ -64,7 +67,7 @@ class Progress:
             self._view.close()
             self._view = None
             if self._was_cancelled() and any(batch.status != "completed" for batch in batches):
-                self._cancelled.difference_update(self._job.batch_ids)
+                self._cancelled.difference_update(self._ids)
                 raise JobError(
                     "The job was cancelled. What was answered is billed and kept: run this cell "
                     "again, then collect it. A retry would send the rest, and so would run again, "
@@ -72,16 +75,17 @@ class Progress:
                 )
 
     def _cancel(self, say: Callable[[str], None]) -> None:
+        assert self._cancel_job is not None
         # Before the call: the batches may end while it is under way.
-        self._cancelled.update(self._job.batch_ids)
+        self._cancelled.update(self._ids)
         try:
-            cancel(self._client, self._job, say)
+            self._cancel_job(say=say)
         except openai.OpenAIError:
-            self._cancelled.difference_update(self._job.batch_ids)
+            self._cancelled.difference_update(self._ids)
             raise
 
     def _was_cancelled(self) -> bool:
-        return self._job is not None and not self._cancelled.isdisjoint(self._job.batch_ids)
+        return not self._cancelled.isdisjoint(self._ids)
 
     def _is_over(self, batch: Batch) -> bool:
         return batch.status in FINAL and (self._was_cancelled() or not found_no_room(batch))
@@ -176,8 +180,8 @@ def _lines(batches: list[Batch]) -> Iterator[str]:
 
 
 def _counts(batch: Batch) -> str:
-    if batch.status == "failed" and batch.errors and batch.errors.data:
-        return f", {batch.errors.data[0].message}"
+    if batch.status == "failed" and (errors := errors_of(batch)):
+        return f", {errors[0].message}"
     counts = batch.request_counts
     return f", {counts.completed} ok and {counts.failed} failed of {counts.total}" if counts else ""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from helpers.job import locked
+from helpers.job import JobError, locked
 from helpers.replay.life import Life
 from helpers.replay.lines import result_line
 from helpers.replay.store import Store
@@ -76,7 +76,7 @@ class Asking(Life):
         with ExitStack() as turn:
             try:
                 turn.enter_context(locked(self.store.path.with_suffix(".lock"), patience=0))
-            except TimeoutError:
+            except JobError:
                 return
             self._ask(running[-1])
 

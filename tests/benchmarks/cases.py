@@ -11,6 +11,8 @@ import io
 import json
 import pickle
 import shutil
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -283,11 +285,13 @@ def finished_job(folder: Path):
     import openai
 
     import helpers
-    from helpers.job import State
+    from helpers.job import Records, server_of
+    from helpers.table import result_path
 
     client = openai.OpenAI(api_key="none", base_url="http://nowhere.invalid/v1", max_retries=0)
     rows = helpers.rows(read_table(folder))
     shards = helpers.write((request_for(row) for row in rows), folder / "job")
+    server = server_of(client)
     for number, shard in enumerate(shards, start=1):
         batch = {
             "id": f"batch_{number:03}",
@@ -301,12 +305,78 @@ def finished_job(folder: Path):
             "error_file_id": f"file-{number}",
         }
         for kind in ("output", "errors"):
-            path = shard.path.parent / f"file-{number}-{kind}.jsonl"
+            path = result_path(shard, server, batch["id"], f"file-{number}", kind)
             if not path.exists():
                 path.symlink_to(folder / f"{number:03}-{kind}.jsonl")
-        State(str(client.base_url)).save(shard, batch_id=batch["id"], batch=batch)
+        with Records(server).change(shard) as record:
+            record.batch = batch
     ids = [f"batch_{number:03}" for number in range(1, len(shards) + 1)]
-    return helpers.Job(shards, ids, str(client.base_url)), client
+    return helpers.Job(shards, ids, server), client
+
+
+# many batch files
+
+
+def ours_shards(folder: Path, count: int = 250) -> Callable[[], object]:
+    """The local work of a job of so many batch files of one request, at a server of its own."""
+    import openai
+
+    import helpers
+
+    requests = [
+        request_for({"id": f"row-{n}", "title": "A", "overview": f"{n}"}) for n in range(count)
+    ]
+    process, url = served(folder, requests)
+    client = openai.OpenAI(api_key="any", base_url=url)
+
+    def work():
+        shards = helpers.write(requests, outputs(folder) / "shards", max_requests=1)
+        begun = time.process_time()
+        job = helpers.submit(client, shards)
+        helpers.wait(client, job, show=lambda batches: None)
+        outcomes = helpers.collect(client, job)
+        used = time.process_time() - begun
+        process.kill()
+        assert outcomes["outcome"].eq("ok").all()
+        return {"cpu": used, "count": count}
+
+    return work
+
+
+def ours_manyshards(folder: Path) -> Callable[[], object]:
+    return ours_shards(folder, 1_000)
+
+
+def served(folder: Path, requests: list[dict]):
+    """A replay on a port, in a process of its own, that has an answer to these requests."""
+    body = {
+        "id": "x", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{
+            "index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "a"},
+        }],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10},
+    }  # fmt: skip
+    place = outputs(folder)
+    (place / "recordings").mkdir()
+    answers = [{"status_code": 200, "body": body}]
+    lines = [
+        {"custom_id": r["custom_id"], "request": r["body"], "answers": answers} for r in requests
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (place / "recordings" / "own.jsonl").write_text(text)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "helpers.replay", "--port", str(port)]
+    command += ["--state", str(place / "r.sqlite"), "--recordings", str(place / "recordings")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    process.stdout.readline()
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return process, f"http://127.0.0.1:{port}/v1"
+        time.sleep(0.05)
 
 
 def resident(field: str) -> float:
@@ -326,7 +396,8 @@ def measure(work: Callable[[], object]) -> dict:
     seconds = time.perf_counter() - begun
     grown = resident("VmHWM") - before
     table = result.memory_usage(deep=True).sum() / 2**20 if hasattr(result, "memory_usage") else 0
-    return {"seconds": seconds, "grown": grown, "table": float(table)}
+    more = result if isinstance(result, dict) else {}
+    return {"seconds": seconds, "grown": grown, "table": float(table), **more}
 
 
 if __name__ == "__main__":

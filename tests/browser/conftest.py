@@ -41,7 +41,7 @@ asked = [
 ]
 job = helpers.submit(client, helpers.write(asked, helpers.JOBS / "long", max_requests=20))
 pause = lambda _: time.sleep(3)
-helpers.wait(client, job, show=helpers.Progress(client, job), sleep=pause)"""
+helpers.wait(client, job, sleep=pause)"""
 GALLERY_OF_MARKUP = f"""\
 import pandas as pd
 import helpers

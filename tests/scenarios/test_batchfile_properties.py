@@ -69,7 +69,9 @@ def jobs(draw):
 def test_shards_hold_all_requests_in_order_within_both_limits(job):
     requests, max_requests, max_bytes = job
     with tempfile.TemporaryDirectory() as folder:
-        shards = write(iter(requests), Path(folder, "job"), max_requests, max_bytes)
+        shards = write(
+            iter(requests), Path(folder, "job"), max_requests=max_requests, max_bytes=max_bytes
+        )
         parts = [list(read(shard.path)) for shard in shards]
         sizes = [shard.path.stat().st_size for shard in shards]
     assert [r for part in parts for r in part] == requests
@@ -85,7 +87,9 @@ def test_shards_hold_all_requests_in_order_within_both_limits(job):
 def test_no_shard_had_room_for_the_first_request_of_the_next(job):
     requests, max_requests, max_bytes = job
     with tempfile.TemporaryDirectory() as folder:
-        shards = write(requests, Path(folder, "job"), max_requests, max_bytes)
+        shards = write(
+            requests, Path(folder, "job"), max_requests=max_requests, max_bytes=max_bytes
+        )
         firsts = [len(encode(next(read(shard.path)))) for shard in shards]
     for shard, first in zip(shards[:-1], firsts[1:], strict=True):
         assert shard.requests == max_requests or shard.bytes + first > max_bytes
@@ -96,8 +100,11 @@ def test_no_shard_had_room_for_the_first_request_of_the_next(job):
 def test_the_same_requests_are_the_same_shards(job):
     requests, max_requests, max_bytes = job
     with tempfile.TemporaryDirectory() as folder:
-        first = write(requests, Path(folder, "job"), max_requests, max_bytes)
-        assert write(requests, Path(folder, "job"), max_requests, max_bytes) == first
+        first = write(requests, Path(folder, "job"), max_requests=max_requests, max_bytes=max_bytes)
+        assert (
+            write(requests, Path(folder, "job"), max_requests=max_requests, max_bytes=max_bytes)
+            == first
+        )
 
 
 @many

@@ -98,10 +98,10 @@ def test_its_four_numbered_edits_are_enough_for_another_table(example, tmp_path)
 @pytest.mark.parametrize(
     ("name", "body", "answer", "tokens"),
     [
-        ("sentiment", CHAT, "mixed", [0, 0, 0]),
-        ("translation", CHAT, "mixed", [0, 0, 0]),
-        ("embedding", EMBEDDING, [0.5, -0.25], [7, 0, 0]),
-        ("response", RESPONSE, "brake, chain", [9, 4, 5]),
+        ("sentiment", CHAT, "mixed", [0, 0, 0, 0]),
+        ("translation", CHAT, "mixed", [0, 0, 0, 0]),
+        ("embedding", EMBEDDING, [0.5, -0.25], [7, 0, 0, 0]),
+        ("response", RESPONSE, "brake, chain", [9, 4, 0, 5]),
     ],
 )
 def test_a_recipe_goes_the_whole_road(tmp_path, name, body, answer, tokens):

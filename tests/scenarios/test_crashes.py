@@ -61,7 +61,7 @@ def test_the_steps_are_found_by_themselves(undisturbed):
     for step in (
         "write requests-001.jsonl",
         "rename to requests-003.jsonl",
-        "rename to job.json",
+        "rename to requests-003.json",
         "before POST files",
         "after POST batches",
         "before GET batches",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 import helpers
 from helpers.client import replay_client
 from helpers.replay import create_app
-from support import CREATE, UPLOAD, Wire, connect, on, recorded, request
+from support import CREATE, LIST, UPLOAD, Wire, connect, on, recorded, request
 
 MODEL = "GET /v1/models/gpt-6-luna"
 CHAT = "POST /v1/chat/completions"
@@ -141,11 +141,11 @@ def test_running_twice_pays_nothing_again_and_says_the_same(finished, requests):
 def test_the_first_requests_are_tried_once_each(client, wire, folder, requests):
     with pytest.raises(helpers.BudgetError):
         helpers.run(client, requests, folder, budget=0, try_first=2)
-    assert wire.calls == [MODEL, CHAT, CHAT]
+    assert wire.calls == [LIST, MODEL, CHAT, CHAT]
 
 
 def test_the_first_requests_are_tried_before_anything_is_uploaded(finished):
-    assert finished.calls[:4] == (MODEL, CHAT, CHAT, CHAT)
+    assert finished.calls[:5] == (LIST, MODEL, CHAT, CHAT, CHAT)
     assert finished.calls.count(CHAT) == 3
 
 
@@ -158,7 +158,7 @@ def test_fewer_requests_than_are_to_be_tried_are_enough(client, wire, folder, re
 def test_a_budget_too_small_stops_before_anything_is_uploaded(client, wire, folder, requests):
     with pytest.raises(helpers.BudgetError, match=r"budget is .*It is not submitted.*Raise"):
         helpers.run(client, requests, folder, budget=0.00001)
-    assert set(wire.calls) == {MODEL, CHAT}
+    assert set(wire.calls) == {LIST, MODEL, CHAT}
 
 
 def test_a_raised_budget_goes_on_without_paying_for_the_trial_again(client, wire, folder, requests):
@@ -190,7 +190,7 @@ def test_a_failing_trial_leaves_no_batch_and_no_file(client, wire, folder, reque
     unknown = request("unknown", max_completion_tokens=5)
     with pytest.raises(helpers.JobError, match="Not recorded"):
         helpers.run(client, [unknown, *requests], folder, budget=1)
-    assert wire.calls == [MODEL, CHAT]
+    assert wire.calls == [LIST, MODEL, CHAT]
 
 
 def test_a_server_error_in_the_trial_leaves_no_batch_and_no_file(client, wire, folder, requests):
@@ -344,7 +344,7 @@ def test_a_run_stops_where_no_tried_answer_fits_and_tries_again_after_the_change
     for _ in range(2):
         with pytest.raises(helpers.JobError, match="mood: Field required"):
             helpers.run(client, requests[:3], folder, budget=1, answer=Other)
-    assert set(wire.calls) == {MODEL, CHAT}
+    assert set(wire.calls) == {LIST, MODEL, CHAT}
     assert wire.calls.count(CHAT) == 3
     outcomes = helpers.run(client, requests[:3], folder, budget=1, answer=MovieAnswer)
     assert outcomes["outcome"].tolist() == ["ok"] * 3
@@ -361,4 +361,4 @@ def test_a_model_that_was_shut_down_is_not_even_tried(wire, client, tmp_path):
     old = [request(model="gpt-4-turbo")]
     with pytest.raises(helpers.JobError, match=r"shut down on 2026-10-23"):
         helpers.run(client, old, tmp_path / "old", budget=1)
-    assert wire.calls == ["GET /v1/models/gpt-4-turbo"]
+    assert wire.calls == [LIST, "GET /v1/models/gpt-4-turbo"]

@@ -2,16 +2,16 @@
 
 import datetime
 import json
+import time
 from dataclasses import replace
 
 import httpx2
 import pytest
 
 import helpers
-from helpers import job as jobs
-from helpers.job import State
+from helpers.job import Records
 from helpers.replay import create_app
-from support import CREATE, UPLOAD, Wire, connect, lost, on, recorded, request, run
+from support import CREATE, LIST, UPLOAD, Wire, connect, forget, lost, on, recorded, request, run
 
 SERVER = "http://replay.invalid/v1/"
 SERVER_ERROR = {"error": {"message": "The server had an error.", "type": "server_error"}}
@@ -85,14 +85,14 @@ def test_a_new_process_goes_on_with_the_batch_that_exists(client, wire, films, t
 
 def test_a_batch_is_found_by_its_metadata_when_job_json_is_gone(client, wire, shards):
     job = helpers.submit(client, shards)
-    (job.folder / "job.json").unlink()
+    forget(job.folder)
     assert helpers.submit(client, shards) == job
     assert (wire.calls.count(UPLOAD), wire.calls.count(CREATE)) == (1, 1)
 
 
 def test_a_finished_batch_is_found_by_its_metadata_too(client, wire, shards):
     job = run(client, shards)
-    (job.folder / "job.json").unlink()
+    forget(job.folder)
     assert helpers.submit(client, shards) == job
     assert wire.calls.count(CREATE) == 1
 
@@ -103,7 +103,7 @@ def test_a_batch_is_found_behind_a_hundred_others(client, wire, shards):
         client.batches.create(
             input_file_id="file-x", endpoint="/v1/chat/completions", completion_window="24h"
         )
-    (job.folder / "job.json").unlink()
+    forget(job.folder)
     assert helpers.submit(client, shards) == job
 
 
@@ -111,13 +111,13 @@ def test_a_batch_that_was_refused_is_not_taken_for_the_batch_of_the_job(tmp_path
     client = connect(Wire(create_app(tmp_path / "replay.sqlite", queue_tokens=1)))
     job = helpers.submit(client, shards)
     client.batches.retrieve(job.batch_ids[0])
-    (job.folder / "job.json").unlink()
+    forget(job.folder)
     assert helpers.submit(client, shards).batch_ids != job.batch_ids
 
 
 def test_the_same_requests_in_another_round_are_another_batch(client, shards):
     first = helpers.submit(client, shards)
-    (first.folder / "job.json").unlink()
+    forget(first.folder)
     second = helpers.submit(client, [replace(shards[0], round=2)])
     assert second.batch_ids != first.batch_ids
 
@@ -125,7 +125,7 @@ def test_the_same_requests_in_another_round_are_another_batch(client, shards):
 def test_a_batch_of_a_later_round_is_found_by_its_metadata_too(client, shards):
     later = [replace(shards[0], round=2)]
     job = helpers.submit(client, later)
-    (job.folder / "job.json").unlink()
+    forget(job.folder)
     assert helpers.submit(client, later) == job
 
 
@@ -157,9 +157,11 @@ def test_every_shard_gets_a_batch_of_its_own_in_order(client, three_shards):
 
 def test_no_shards_are_a_job_without_batches(client, wire):
     job = helpers.submit(client, [])
-    assert job == helpers.Job([], [])
-    assert helpers.wait(client, job) == []
-    assert jobs.download(client, job) == []
+    assert (job.shards, job.batch_ids) == ([], [])
+    assert helpers.wait(client, job) == helpers.cancel(client, job, say=lambda line: None) == []
+    assert helpers.collect(client, job).empty
+    assert helpers.clean_up(client, job, say=lambda line: None) == 0
+    assert helpers.retry(job, helpers.collect(client, job)) == []
     assert wire.calls == []
 
 
@@ -242,13 +244,14 @@ def test_the_intent_is_on_disk_before_the_batch_is_created(client, wire, shards)
     seen = []
 
     def look(exchange):
-        seen.append(State(SERVER)[shards[0]])
+        seen.append(Records(SERVER)[shards[0]])
         return exchange()
 
     wire.disturb = on(CREATE, look)
     helpers.submit(client, shards)
-    assert "intent" in seen[0]
-    assert "batch_id" not in seen[0]
+    assert time.time() - 60 < seen[0].intent <= time.time()
+    assert seen[0].batch is None
+    assert Records(SERVER)[shards[0]].intent is None
 
 
 # the model
@@ -259,7 +262,7 @@ def test_an_unknown_model_is_an_error_before_any_upload(client, wire, tmp_path):
     asked["body"]["model"] = "gpt-9-nova"
     with pytest.raises(helpers.JobError, match=r"no model 'gpt-9-nova'.*Nothing was submitted"):
         helpers.submit(client, helpers.write([asked], tmp_path / "job"))
-    assert wire.calls == ["GET /v1/models/gpt-9-nova"]
+    assert wire.calls == [LIST, "GET /v1/models/gpt-9-nova"]
 
 
 def test_a_model_that_was_shut_down_is_an_error_before_any_upload(client, wire, tmp_path):
@@ -268,18 +271,18 @@ def test_a_model_that_was_shut_down_is_an_error_before_any_upload(client, wire, 
     with pytest.raises(helpers.JobError, match=r"shut down on 2026-10-23.*Change MODEL") as caught:
         helpers.submit(client, helpers.write([asked], tmp_path / "job"))
     assert "deprecations" in str(caught.value)
-    assert wire.calls == ["GET /v1/models/gpt-4-turbo"]
+    assert wire.calls == [LIST, "GET /v1/models/gpt-4-turbo"]
 
 
 def test_a_model_serves_until_the_day_before_its_shutdown(client):
-    found = helpers.check_model(client, "gpt-4o-mini", datetime.date(2027, 1, 13))
+    found = helpers.check_model(client, "gpt-4o-mini", today=datetime.date(2027, 1, 13))
     assert found == "model: gpt-4o-mini, to be shut down on 2027-01-14"
     with pytest.raises(helpers.JobError, match="2027-01-14"):
-        helpers.check_model(client, "gpt-4o-mini", datetime.date(2027, 1, 14))
+        helpers.check_model(client, "gpt-4o-mini", today=datetime.date(2027, 1, 14))
 
 
 def test_a_model_without_a_shutdown_date_serves(client):
-    found = helpers.check_model(client, "gpt-6-luna", datetime.date(2100, 1, 1))
+    found = helpers.check_model(client, "gpt-6-luna", today=datetime.date(2100, 1, 1))
     assert found == "model: gpt-6-luna, no shutdown announced"
 
 
@@ -288,7 +291,7 @@ def test_a_model_without_a_shutdown_date_serves(client):
 
 def test_every_look_is_shown(client, wire, shards):
     job, looks = helpers.submit(client, shards), []
-    helpers.wait(client, job, lambda batches: looks.append(batches[0].status), no_pause)
+    helpers.wait(client, job, show=lambda batches: looks.append(batches[0].status), sleep=no_pause)
     assert len(looks) == wire.calls.count(f"GET /v1/batches/{job.batch_ids[0]}")
     assert looks[0] == "in_progress"
     assert looks[-1] == "completed"
@@ -361,83 +364,3 @@ def test_a_shard_that_is_finished_is_not_looked_at_again(client, wire, three_sha
     looks = wire.calls.count(first)
     helpers.wait(client, job, sleep=no_pause)
     assert wire.calls.count(first) == looks
-
-
-# download
-
-
-def test_output_and_error_file_land_beside_the_batch_file(client, tmp_path):
-    job = run(client, helpers.write(recorded()[:3] + recorded(FAILS_ONCE), tmp_path / "films"))
-    [(_, batch, paths)] = jobs.download(client, job)
-    ids = [batch.error_file_id, batch.output_file_id]
-    names = [f"{ids[0]}-errors.jsonl", f"{ids[1]}-output.jsonl"]
-    assert paths == [job.folder / name for name in names]
-    for path, file_id in zip(paths, ids, strict=True):
-        assert path.read_bytes() == client.files.content(file_id).content
-
-
-def test_what_was_downloaded_is_not_fetched_again(client, wire, shards):
-    job = run(client, shards)
-    first = jobs.download(client, job)
-    fetched = sum(call.endswith("/content") for call in wire.calls)
-    assert jobs.download(client, job) == first
-    assert sum(call.endswith("/content") for call in wire.calls) == fetched == 1
-
-
-def test_every_shard_has_result_files_of_its_own(client, three_shards):
-    results = jobs.download(client, run(client, three_shards))
-    assert [shard for shard, _, _ in results] == three_shards
-    for shard, _, [path] in results:
-        assert ids_in(path) == ids_in(shard.path)
-
-
-def test_a_batch_that_was_refused_has_no_result_files(tmp_path, shards):
-    client = connect(Wire(create_app(tmp_path / "replay.sqlite", queue_tokens=1)))
-    [(_, batch, paths)] = jobs.download(client, helpers.submit(client, shards))
-    assert (batch.status, paths) == ("failed", [])
-
-
-def test_a_download_that_breaks_off_is_fetched_again_in_full(client, wire, shards):
-    job = run(client, shards)
-
-    def half():
-        yield b'{"custom_id": "the-'
-        raise httpx2.ReadError("broken off")
-
-    wire.disturb = lambda call, exchange: (
-        httpx2.Response(200, content=half()) if call.endswith("/content") else exchange()
-    )
-    with pytest.raises(helpers.JobError, match=r"could not be fetched.*Run the same line again"):
-        jobs.download(client, job, no_pause)
-    assert not [*job.folder.glob("*.part")]
-    wire.reset()
-    [(_, batch, [path])] = jobs.download(client, job)
-    assert path.read_bytes() == client.files.content(batch.output_file_id).content
-
-
-def test_a_finished_job_needs_no_server(client, films, tmp_path):
-    before = helpers.collect(client, run(client, helpers.write(films, tmp_path / "films")))
-    nowhere = connect(httpx2.MockTransport(unreachable), max_retries=0)
-    job = run(nowhere, helpers.write(films, tmp_path / "films"))
-    assert helpers.collect(nowhere, job).equals(before)
-
-
-# job.json
-
-
-def test_what_is_known_of_a_shard_outlives_the_process(shards):
-    State(SERVER).save(shards[0], intent="create")
-    State(SERVER).save(shards[0], batch_id="batch_1")
-    known = {"file": "requests-001.jsonl", "intent": "create", "batch_id": "batch_1"}
-    assert State(SERVER)[shards[0]] == known
-
-
-def test_nothing_is_known_of_a_shard_before_it_is_submitted(shards):
-    assert State(SERVER)[shards[0]] == {}
-
-
-def test_a_save_that_fails_leaves_the_old_job_json(shards):
-    State(SERVER).save(shards[0], batch_id="batch_1")
-    with pytest.raises(TypeError):
-        State(SERVER).save(shards[0], batch=object())
-    assert State(SERVER)[shards[0]]["batch_id"] == "batch_1"

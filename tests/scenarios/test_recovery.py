@@ -6,9 +6,8 @@ import pytest
 from pydantic import BaseModel
 
 import helpers
-from helpers.job import locked
 from helpers.replay import create_app
-from support import CREATE, LIST, Wire, connect, lost, on, recorded, run
+from support import CREATE, LIST, Wire, connect, forget, lost, on, recorded, run
 
 
 @pytest.fixture
@@ -124,10 +123,10 @@ def test_a_result_file_deleted_at_the_server_is_an_error_that_names_it(client, s
 def test_a_batch_whose_results_were_deleted_is_asked_anew_once_its_folder_is_gone(client, shards):
     job = run(client, shards)
     client.files.delete(client.batches.retrieve(job.batch_ids[0]).output_file_id)
-    (job.folder / "job.json").unlink()
+    forget(job.folder)
     again = run(client, shards)
     assert again.batch_ids != job.batch_ids
-    (job.folder / "job.json").unlink()
+    forget(job.folder)
     assert run(client, shards) == again
     assert helpers.collect(client, again)["outcome"].tolist() == ["ok"] * 4
 
@@ -202,20 +201,3 @@ def test_a_row_that_fails_again_goes_into_a_third_round(client, tmp_path):
     assert rounds[0].sha256 == rounds[1].sha256
     batches = [helpers.submit(client, [shard]).batch_ids[0] for shard in rounds]
     assert len({*job.batch_ids, *batches}) == 3
-
-
-def test_a_lock_that_another_process_holds_says_to_wait(tmp_path):
-    with (
-        locked(tmp_path / "job.lock"),
-        pytest.raises(TimeoutError, match="another process works on this job"),
-        locked(tmp_path / "job.lock", patience=0),
-    ):
-        pass
-
-
-def test_a_job_whose_folder_was_deleted_says_to_run_from_the_first_cell(tmp_path):
-    with (
-        pytest.raises(TimeoutError, match=r"the folder is gone. Then run again, from the first"),
-        locked(tmp_path / "gone" / "job.lock"),
-    ):
-        pass

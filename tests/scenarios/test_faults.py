@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import warnings
 
 import openai
 import pytest
@@ -9,7 +10,7 @@ from werkzeug.serving import make_server
 
 import helpers
 from helpers.replay import create_app
-from support import recorded
+from support import forget, recorded
 
 FILMS = ["jaws-1975", "alien-1979", "once-2007", "psycho-1960", "m-1931"]
 GOOD = [request["custom_id"] for request in recorded(*FILMS)]
@@ -61,7 +62,7 @@ def no_pause(seconds):
 
 
 def finished(client, shards):
-    job = helpers.submit(client, shards, no_pause)
+    job = helpers.submit(client, shards, sleep=no_pause)
     helpers.wait(client, job, sleep=no_pause)
     return job
 
@@ -106,7 +107,7 @@ def test_a_create_call_that_came_too_early_waits_as_long_as_it_is_told(client, s
     too_early = {"at": CREATE, "fault": "status", "value": 429, "headers": {"retry-after": "7"}}
     script({**too_early, "times": 2})
     pauses = []
-    helpers.submit(client, shards, pauses.append)
+    helpers.submit(client, shards, sleep=pauses.append)
     assert pauses == [7, 7]
     assert len(live_batches(client)) == 1
 
@@ -115,7 +116,7 @@ def test_a_create_call_that_always_comes_too_early_ends_with_a_word(client, scri
     too_early = {"at": CREATE, "fault": "status", "value": 429, "headers": {"retry-after": "1"}}
     script({**too_early, "times": 100})
     with pytest.raises(helpers.JobError, match=r"refused to create.*run the same line again"):
-        helpers.submit(client, shards, no_pause)
+        helpers.submit(client, shards, sleep=no_pause)
     assert live_batches(client) == []
 
 
@@ -143,7 +144,7 @@ def test_a_create_call_that_failed_is_made_once_when_the_line_is_run_again(
 ):
     script({"at": CREATE, **fault})
     with pytest.raises(helpers.JobError, match="Run the same line again"):
-        helpers.submit(client, shards, no_pause)
+        helpers.submit(client, shards, sleep=no_pause)
     assert everything_came(client, shards)
 
 
@@ -151,8 +152,8 @@ def test_a_create_call_that_failed_is_made_once_when_the_line_is_run_again(
 def test_a_download_that_breaks_off_is_begun_again(client, script, shards, times):
     job = finished(client, shards)
     script({"at": CONTENT, "fault": "truncated", "times": times})
-    [(_, batch, [path])] = helpers.job.download(client, job, no_pause)
-    assert path.stat().st_size == client.files.retrieve(batch.output_file_id).bytes
+    outcomes = helpers.collect(client, job, sleep=no_pause)
+    assert outcomes["outcome"].tolist() == ["ok"] * len(GOOD)
 
 
 def test_a_download_that_always_breaks_off_is_no_result_and_can_be_had_later(
@@ -161,8 +162,8 @@ def test_a_download_that_always_breaks_off_is_no_result_and_can_be_had_later(
     job = finished(client, shards)
     script({"at": CONTENT, "fault": "truncated", "times": 9})
     with pytest.raises(helpers.JobError, match=r"-output.jsonl could not be fetched"):
-        helpers.job.download(client, job, no_pause)
-    assert not [*job.folder.glob("batch_*")]
+        helpers.collect(client, job, sleep=no_pause)
+    assert not [*job.folder.glob("*-output.jsonl")]
     script()
     assert helpers.collect(client, job)["outcome"].tolist() == ["ok"] * len(GOOD)
 
@@ -219,7 +220,7 @@ def test_a_batch_larger_than_the_queue_says_so_and_its_rows_can_go_in_smaller_fi
     client, script, shards
 ):
     script(queue_tokens=1_000)
-    job = helpers.submit(client, shards, no_pause)
+    job = helpers.submit(client, shards, sleep=no_pause)
     with pytest.raises(helpers.JobError, match=r"requests-001.jsonl is larger than the whole q.*"):
         helpers.wait(client, job, sleep=no_pause)
     first = helpers.collect(client, job)
@@ -230,7 +231,7 @@ def test_a_batch_larger_than_the_queue_says_so_and_its_rows_can_go_in_smaller_fi
     # All cells once more: the rows belong to the second round now, the first is not created again.
     script()
     finished(client, shards)
-    (shards[0].path.parent / "job.json").unlink()
+    forget(shards[0].path.parent)
     finished(client, shards)
     assert len(live_batches(client)) == len(GOOD)
 
@@ -254,7 +255,7 @@ def test_a_cancelled_job_keeps_its_answers_and_gives_the_other_rows_back(client,
     job, said = helpers.submit(client, shards), []
     for _ in range(looks):
         client.batches.retrieve(job.batch_ids[0])
-    helpers.cancel(client, job, said.append)
+    helpers.cancel(client, job, say=said.append)
     helpers.wait(client, job, sleep=no_pause)
     outcomes = helpers.collect(client, job)
     kept = outcomes["outcome"].eq("ok")
@@ -270,7 +271,7 @@ def spoiled(client, script, shards, fault):
     """The outcomes after a fault in the result files, and after a retry."""
     script({"at": "results", "fault": fault})
     job = finished(client, shards)
-    first = helpers.collect(client, job)
+    first = helpers.collect(client, job, sleep=no_pause)
     again = helpers.retry(job, first)
     return first, helpers.merge(first, helpers.collect(client, finished(client, again)))
 
@@ -287,7 +288,10 @@ def test_a_batch_whose_requests_all_failed_has_no_output_and_is_asked_again(clie
 
 @pytest.mark.parametrize("fault", ["missing_lines", "status_0"])
 def test_a_line_that_is_missing_or_never_ran_is_asked_again(client, script, shards, fault):
-    first, second = spoiled(client, script, shards, fault)
+    with warnings.catch_warnings():
+        # Of a line that the batch counts a retry may not be silent; test_table says when.
+        warnings.simplefilter("ignore")
+        first, second = spoiled(client, script, shards, fault)
     assert counts_of(first)["ok"] == 4
     assert counts_of(second) == {"ok": 5}
     assert sorted(second["round"]) == [1, 1, 1, 1, 2]

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import helpers
 from helpers.replay import create_app
-from support import connect, recorded
+from support import connect, forget, recorded
 
 # Two that fail once with a server error, one refused, one cut off, and good ones.
 FILMS = [
@@ -112,7 +112,7 @@ def again_until(done, what, tries=8):
 
 def outcomes_of(client, shards, done=lambda: None):
     """All cells of a notebook."""
-    job = again_until(done, lambda: helpers.submit(client, shards, no_pause))
+    job = again_until(done, lambda: helpers.submit(client, shards, sleep=no_pause))
     again_until(done, lambda: helpers.wait(client, job, sleep=no_pause))
     return job, again_until(done, lambda: helpers.collect(client, job, sleep=no_pause))
 
@@ -170,7 +170,7 @@ class Reader(RuleBasedStateMachine):
         """All cells, in a kernel of their own that dies after the step ``until``."""
         client = self.server.client()
         shards = helpers.write(REQUESTS, Path(self.folder.name, "films"), max_requests=1)
-        job = helpers.submit(client, shards, no_pause)
+        job = helpers.submit(client, shards, sleep=no_pause)
         if until == "submit":
             return None
         if waits:
@@ -182,7 +182,7 @@ class Reader(RuleBasedStateMachine):
         while again := helpers.retry(job, outcomes):
             if until == "retry":
                 return None
-            second = helpers.submit(client, again, no_pause)
+            second = helpers.submit(client, again, sleep=no_pause)
             if until == "submit again":
                 return None
             helpers.wait(client, second, sleep=no_pause)
@@ -216,15 +216,15 @@ class Reader(RuleBasedStateMachine):
         client = self.server.client()
         shards = helpers.write(REQUESTS, Path(self.folder.name, "films"), max_requests=1)
         try:
-            job = helpers.submit(client, shards, no_pause)
+            job = helpers.submit(client, shards, sleep=no_pause)
             helpers.cancel(client, job, say=lambda line: None)
         except (helpers.JobError, openai.APIError) as error:
             self.error = error
 
     @rule()
     def the_folder_is_lost(self):
-        for path in Path(self.folder.name).glob("films-*/job.json"):
-            path.unlink()
+        for folder in Path(self.folder.name).glob("films-*"):
+            forget(folder)
 
     @invariant()
     def no_row_is_paid_twice(self):
