@@ -104,6 +104,19 @@ def test_every_picture_is_there_and_every_link_leads_somewhere(name, lab):
     assert [link for link in inside if not page.request.get(link).ok] == []
 
 
+@pytest.mark.parametrize("view", ["lab/tree", "notebooks"])
+def test_a_notebook_that_was_only_opened_shows_its_pictures_in_lab_and_in_notebook(view, lab):
+    page = lab.browser.new_context().new_page()
+    page.goto(f"{lab.url}/{view}/notebooks/furniture_captioning.ipynb")
+    expect(page.locator("figure")).to_have_count(12)
+    widths = page.locator("figure img").evaluate_all("all => all.map(i => i.naturalWidth)")
+    assert min(widths) > 0
+    links = page.locator('.jp-RenderedMarkdown a[href*="/files/"]')
+    expect(links.first).to_be_attached()
+    assert [link for link in links.evaluate_all(HREFS) if not page.request.get(link).ok] == []
+    page.context.close()
+
+
 def test_a_category_unfolds_to_all_its_films(lab):
     page = lab.ran("movie_categorization")
     for folded in page.locator("details").all()[:3]:
