@@ -7,6 +7,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
+import orjson
 from openai.types.chat import completion_create_params as chat
 from openai.types.completion_create_params import CompletionCreateParamsNonStreaming
 from openai.types.embedding_create_params import EmbeddingCreateParams
@@ -17,7 +18,8 @@ from openai.types.responses import response_create_params as responses
 from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import SchemaValidator, ValidationError
 
-from helpers.images import url_fault
+from helpers.formats.pictures import url_fault
+from helpers.images import token_bound
 from helpers.paths import DATA
 
 
@@ -248,3 +250,91 @@ def embedding_inputs(texts: Any) -> tuple[int, str]:
     if len(listed) > MAX_TEXTS:
         return len(listed), f"has {len(listed):,} texts, over the limit of {MAX_TEXTS:,}; split it"
     return len(listed), ""
+
+
+# What is in it
+
+
+class Reader:
+    """Goes through a body once: the text that the model reads, the pictures, and its shape.
+
+    The shape is what the API's rules depend on: all keys, all words, the types of everything else.
+    Bodies that differ in their texts and numbers only have the same.
+    """
+
+    def __init__(self) -> None:
+        self.text = 0
+        self.odd = False
+        self.pictures: list[tuple[Any, Any]] = []
+        self._schemas: dict[str, tuple[Any, bytes]] = {}
+
+    def read(self, body: dict) -> tuple:
+        self.text, self.odd, self.pictures = 0, False, []
+        shape = self._shape
+        return tuple(
+            [
+                (key, self._schema(key, value) if key in _SCHEMAS else shape(value, key))
+                for key, value in body.items()
+            ]
+        )
+
+    def image_tokens(self, body: dict) -> int:
+        model = str(body.get("model"))
+        return sum(token_bound(url, detail, model) for url, detail in self.pictures)
+
+    def _shape(self, value: Any, key: str) -> Any:
+        kind = type(value)
+        if kind is str:
+            if key in _TEXTS:
+                self.text += len(value) if value.isascii() else len(value.encode())
+                return str
+            return str if key in _LOOSE else value
+        if kind is dict:
+            if "image_url" in value:
+                self._picture(value)
+            shape = self._shape
+            return tuple([(inner, shape(part, inner)) for inner, part in value.items()])
+        if kind is list or kind is tuple:
+            shape = self._shape
+            return frozenset([shape(part, key) for part in value])
+        if kind is int and key in _TEXTS:
+            # A token in place of text.
+            self.text += 1
+        elif kind is bool:
+            return (value,)
+        self.odd = self.odd or kind not in _PLAIN
+        return kind
+
+    def _schema(self, key: str, value: Any) -> bytes:
+        """Large, and nearly always the one of the body before."""
+        known, encoded = self._schemas.get(key, (None, b""))
+        if known is not value and not _equal(known, value):
+            encoded = orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY)
+            self._schemas[key] = value, encoded
+        self.text += len(encoded)
+        return encoded
+
+    def _picture(self, part: dict[str, Any]) -> None:
+        image: Any = part["image_url"]
+        detail = part.get("detail")
+        if isinstance(image, dict):
+            image, detail = image.get("url"), image.get("detail", detail)
+        self.pictures.append((image, detail))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except ValueError:
+        # There are arrays in them.
+        return False
+
+
+# Text that the model reads; other text that varies from row to row; what is large and does not.
+_TEXTS = {"content", "text", "input", "prompt", "instructions", "arguments", "output", "refusal"}
+_LOOSE = {
+    "url", "image_url", "data", "file_data", "user", "safety_identifier", "prompt_cache_key", "id",
+    "call_id", "tool_call_id", "name", "filename",
+}  # fmt: skip
+_SCHEMAS = {"response_format", "text", "tools", "functions"}
+_PLAIN = {int, float, type(None)}
