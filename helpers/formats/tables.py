@@ -40,12 +40,14 @@ def table_of(source: Any) -> pd.DataFrame:
 
 def _from_columns(columns: Mapping[str, list]) -> pd.DataFrame:
     """Values as they are: pandas would make decimals of whole numbers beside an empty cell."""
-    return pd.DataFrame(
-        {
-            name: pd.Series(values, dtype=object if any(v is None for v in values) else None)
-            for name, values in columns.items()
-        }
-    )
+    series = {
+        name: pd.Series(values, dtype=object if any(v is None for v in values) else None)
+        for name, values in columns.items()
+    }
+    try:
+        return pd.DataFrame(series)
+    except UnicodeEncodeError as error:
+        raise RowError(f"The table has a column whose name is no text: {error}.") from None
 
 
 def _read(path: Path) -> pd.DataFrame:
