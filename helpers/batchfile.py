@@ -39,8 +39,9 @@ class Shard:
 
     ``answer_tokens`` is the most that the answers to its capped rows can have, ``uncapped`` the
     number of rows without a cap. ``text_bytes`` to ``link_tokens`` are the sums of the
-    `checks.Size` of its rows, ``longest_text`` is the most text of one. ``carries`` names the
-    records of the batch files that never ran and whose rows it holds.
+    `checks.Size` of its rows; ``longest_text`` and ``most_images`` are the most text of one row and
+    the most tokens that the pictures of one can cost. ``carries`` names the records of the batch
+    files that never ran and whose rows it holds.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class Shard:
     links: int = 0
     link_tokens: int = 0
     longest_text: int = 0
+    most_images: int = 0
     carries: tuple[str, ...] = ()
 
 
@@ -246,6 +248,7 @@ class _Draft:
     uncapped: int = 0
     sizes: Size = field(default_factory=Size)
     longest_text: int = 0
+    most_images: int = 0
     hash: Any = field(default_factory=hashlib.sha256)
     waiting: list[bytes] = field(default_factory=list)
     written: int = 0
@@ -262,7 +265,9 @@ class _Draft:
         self.answer_tokens += line.answer_tokens
         self.uncapped += not line.answer_tokens
         self.sizes = Size(*map(operator.add, self.sizes, line.size))
-        self.longest_text = max(self.longest_text, line.size.text_bytes)
+        text, images, _, linked = line.size
+        self.longest_text = max(self.longest_text, text)
+        self.most_images = max(self.most_images, images + linked)
 
     def flush(self) -> None:
         content = b"".join(self.waiting)
@@ -277,4 +282,5 @@ class _Draft:
         return Shard(
             path, self.requests, self.size, self.hash.hexdigest(), checks.model, checks.url, round,
             self.answer_tokens, self.uncapped, *self.sizes, self.longest_text,
+            self.most_images,
         )  # fmt: skip

@@ -224,9 +224,8 @@ class _Measured:
 
     def _tokens(self, rate: float, shard: Shard, pictures: float, answers: float) -> "_Tokens":
         prompts = rate * shard.text_bytes + pictures
-        # No prompt is longer than all of them, and none has more pictures than there are.
-        longest = rate * shard.longest_text + pictures
-        return _Tokens(prompts, answers, min(prompts, longest))
+        longest = rate * shard.longest_text + min(pictures, shard.most_images)
+        return _Tokens(prompts, answers, longest)
 
     def usd(self, tokens: "_Tokens", rates: Price) -> float:
         """As if every prompt cost what the longest of them may cost: never too low."""
