@@ -9,8 +9,10 @@ import numpy as np
 import orjson
 
 from helpers.formats.bodies import (
+    CAPS,
     ENDPOINTS,
     Reader,
+    Size,
     embedding_inputs,
     picture_problems,
     problems_of,
@@ -26,12 +28,6 @@ MAX_INPUTS = 50_000
 # are what the compatible services that document a limit accept as well.
 ID_RULE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ID_RULE_TEXT = "1 to 64 of the characters A-Z a-z 0-9 _ -"
-# The names of the cap on the answer, the one to write first.
-CAPS = {
-    "/v1/chat/completions": ("max_completion_tokens", "max_tokens"),
-    "/v1/responses": ("max_output_tokens",),
-    "/v1/completions": ("max_tokens",),
-}
 
 
 class BatchFileError(ValueError):
@@ -54,8 +50,7 @@ class Line(NamedTuple):
     content: bytes
     inputs: int = 0
     answer_tokens: int = 0
-    text_bytes: int = 0
-    image_tokens: int = 0
+    size: Size = Size()
 
 
 class Checks:
@@ -173,7 +168,7 @@ class Checks:
             problems += [fault] if fault else []
         if problems:
             return Line(content, inputs)
-        return Line(content, inputs, cap_of(body, url), reader.text, reader.image_tokens(body))
+        return Line(content, inputs, cap_of(body, url), reader.size(body))
 
     def _remember(self, shape: tuple) -> None:
         # Bodies whose words differ from row to row would fill the memory.
@@ -197,15 +192,11 @@ def cap_of(body: Mapping[str, Any], url: str) -> int:
     return 0
 
 
-def prompt_size(request: Mapping[str, Any]) -> tuple[int, int]:
-    """The UTF-8 bytes of text that a model reads in the request, and the most that pictures cost.
-
-    The second are tokens, by the rule of `image_tokens`; for a link the most that its detail can
-    cost.
-    """
+def prompt_size(request: Mapping[str, Any]) -> Size:
+    """How much a model reads in the request."""
     reader, body = Reader(), orjson.loads(encode(request))["body"]
     reader.read(body)
-    return reader.text, reader.image_tokens(body)
+    return reader.size(body)
 
 
 def encode(request: Any) -> bytes:

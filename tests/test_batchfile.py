@@ -441,9 +441,11 @@ def test_a_shard_knows_caps_texts_and_pictures_of_its_rows(tmp_path):
     ]
     (shard,) = write(asked, tmp_path / "job")
     assert (shard.answer_tokens, shard.uncapped) == (35, 1)
-    assert (shard.text_bytes, shard.image_tokens) == (5 + 2 + 3, 308)
+    size = shard.text_bytes, shard.image_tokens, shard.links, shard.link_tokens
+    assert size == (5 + 2 + 3, 0, 1, 308)
+    assert shard.longest_text == 5
     sizes = [prompt_size(one) for one in asked]
-    assert (shard.text_bytes, shard.image_tokens) == tuple(map(sum, zip(*sizes, strict=True)))
+    assert size == tuple(map(sum, zip(*sizes, strict=True)))
 
 
 def test_each_shard_counts_its_own_rows(tmp_path):

@@ -770,17 +770,17 @@ def test_the_words_that_may_vary_are_no_choices_of_the_api():
     ],
 )
 def test_the_text_of_a_request_is_what_the_model_reads(asked, size):
-    assert prompt_size(asked) == (size, 0)
+    assert prompt_size(asked) == (size, 0, 0, 0)
 
 
 def test_schemas_and_tools_are_read_too():
-    plain, _ = prompt_size(chat())
+    plain = prompt_size(chat()).text_bytes
     format = answer_format(Answer)
-    assert prompt_size(chat(response_format=format))[0] - plain > len(
+    assert prompt_size(chat(response_format=format)).text_bytes - plain > len(
         json.dumps(format["json_schema"]["schema"], separators=(",", ":"))
     )
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-    assert prompt_size(chat(tools=[tool]))[0] - plain > 50
+    assert prompt_size(chat(tools=[tool])).text_bytes - plain > 50
 
 
 @pytest.mark.parametrize(
@@ -795,13 +795,16 @@ def test_schemas_and_tools_are_read_too():
     ],
 )
 def test_pictures_cost_what_their_size_says_and_links_the_most_that_they_can(url, detail, tokens):
-    assert prompt_size(shown(url, detail=detail)) == (1, tokens)
+    links = int(url.startswith("https"))
+    embedded = 0 if links else tokens
+    size = prompt_size(shown(url, detail=detail))
+    assert size == (1, embedded, links, tokens - embedded)
 
 
 def test_pictures_of_older_models_cost_tiles():
     asked = shown(f"data:image/png;base64,{encoded('PNG')}")
     asked["body"]["model"] = "gpt-4o-mini"
-    assert prompt_size(asked) == (1, 8_500)
+    assert prompt_size(asked) == (1, 8_500, 0, 0)
 
 
 def test_every_endpoint_with_a_cap_has_its_names():

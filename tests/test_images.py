@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from helpers import PictureError, contact_sheet, image_part, image_parts, image_tokens, size_table
-from helpers.images import embeddable, token_bound
+from helpers.formats.pictures import embeddable, token_bound
 from helpers.paths import ROOT
 
 RED, GREEN, BLUE, WHITE, BLACK = (

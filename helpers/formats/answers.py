@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from helpers.checks import CAPS
+from helpers.formats.bodies import CAPS
 
 
 class Tokens(NamedTuple):

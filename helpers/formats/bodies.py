@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from openai.types.chat import completion_create_params as chat
@@ -18,8 +18,7 @@ from openai.types.responses import response_create_params as responses
 from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import SchemaValidator, ValidationError
 
-from helpers.formats.pictures import url_fault
-from helpers.images import token_bound
+from helpers.formats.pictures import is_link, token_bound, url_fault
 from helpers.paths import DATA
 
 
@@ -38,6 +37,14 @@ ENDPOINTS: dict[str, Any] = {
     "/v1/moderations": ModerationCreateParams,
     "/v1/images/generations": ImageGenerateParamsNonStreaming,
     "/v1/images/edits": _ImageEdit,
+}
+
+
+# The names of the cap on the answer, the one to write first.
+CAPS = {
+    "/v1/chat/completions": ("max_completion_tokens", "max_tokens"),
+    "/v1/responses": ("max_output_tokens",),
+    "/v1/completions": ("max_tokens",),
 }
 
 
@@ -255,6 +262,19 @@ def embedding_inputs(texts: Any) -> tuple[int, str]:
 # What is in it
 
 
+class Size(NamedTuple):
+    """How much a model reads in a request: what its prompt costs can be bounded by it.
+
+    ``text_bytes`` are those of its texts in UTF-8; ``image_tokens`` what its embedded pictures cost
+    by the rule of `image_tokens`; ``link_tokens`` the most that its ``links`` to pictures can cost.
+    """
+
+    text_bytes: int = 0
+    image_tokens: int = 0
+    links: int = 0
+    link_tokens: int = 0
+
+
 class Reader:
     """Goes through a body once: the text that the model reads, the pictures, and its shape.
 
@@ -278,9 +298,14 @@ class Reader:
             ]
         )
 
-    def image_tokens(self, body: dict) -> int:
+    def size(self, body: dict) -> Size:
+        if not self.pictures:
+            return Size(self.text)
         model = str(body.get("model"))
-        return sum(token_bound(url, detail, model) for url, detail in self.pictures)
+        tokens = [token_bound(url, detail, model) for url, detail in self.pictures]
+        links = [is_link(url) for url, _ in self.pictures]
+        linked = sum(count for count, link in zip(tokens, links, strict=True) if link)
+        return Size(self.text, sum(tokens) - linked, sum(links), linked)
 
     def _shape(self, value: Any, key: str) -> Any:
         kind = type(value)
