@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from helpers.formats.answers import (
     Cause,
-    Said,
+    Tokens,
     as_object,
     cause_in,
     count_of,
@@ -126,9 +126,7 @@ def answered(
     if isinstance(body, dict) and (content := usual(body)):
         tokens = tokens_of(body.get("usage"))
         if model:
-            content, failure = _fitted(content, model, as_json)
-            if failure:
-                return Outcome("failed", *failure, None, *tokens)
+            return _judged(content, model, as_json, tokens)
         return new(Outcome, ("ok", "", "", False, content, *tokens, 1))
     first = None
     for outcome in _choices(body, model, as_json):
@@ -154,8 +152,10 @@ def plain(answer: Any) -> Any:
     For an instance of a model a dict by the names of `fields_of`: enums by value, dates as text,
     nested models as dicts and lists, computed fields too. Other answers are plain already.
     """
-    if not isinstance(answer, BaseModel):
-        return answer
+    return _dumped(answer) if isinstance(answer, BaseModel) else answer
+
+
+def _dumped(answer: BaseModel) -> dict:
     value = answer.model_dump(mode="json", by_alias=False)
     return value if isinstance(value, dict) else {"root": value}
 
@@ -192,35 +192,40 @@ def _choices(
     body = body if isinstance(body, dict) else body.to_dict()
     tokens = tokens_of(body.get("usage"))
     for content, failure in said_in(body, tokens):
-        if failure is None and model:
-            content, failure = _fitted(content, model, as_json)
         if failure:
             # It came, and is billed, but cannot be used.
             yield Outcome("failed", *failure, None, *tokens)
+        elif model:
+            yield _judged(content, model, as_json, tokens)
         else:
             yield Outcome("ok", "", "", False, content, *tokens)
 
 
-def _fitted(content: Any, model: type[BaseModel], as_json: bool) -> Said:
-    """The content as an instance of the model, or why it is none.
+def _judged(content: Any, model: type[BaseModel], as_json: bool, tokens: Tokens) -> Outcome:
+    """The outcome of a content that has to fit a model; of several tool calls the first that does.
 
-    Of several tool calls the first that fits counts.
+    The model's validators and computed fields are the reader's own code, and may raise anything.
     """
     reason = ""
     several = isinstance(content, list) and all(isinstance(part, str) for part in content)
-    for part in content if several else [content]:
+    for part in content if several else (content,):
         try:
             if isinstance(part, str):
-                fitting = model.model_validate_json(part)
+                fitting: Any = model.model_validate_json(part)
             else:
                 fitting = model.model_validate(part)
-            return Said(plain(fitting) if as_json else fitting)
+            answer = _dumped(fitting) if as_json else fitting
+            return new(Outcome, ("ok", "", "", False, answer, *tokens, 1))
         except ValidationError as error:
-            reason = reason or "; ".join(map(_misfit, error.errors(include_url=False)))
-        # Validators and computed fields are the reader's own code, and may raise anything.
+            misfits = error.errors(include_url=False)
+            more = f"; and {len(misfits) - _SHOWN} more" if len(misfits) > _SHOWN else ""
+            reason = reason or "; ".join(map(_misfit, misfits[:_SHOWN])) + more
         except Exception as error:  # noqa: BLE001
             reason = reason or f"The answer model raises {type(error).__name__}: {error}"
-    return Said(None, Cause("invalid_answer", reason, False))
+    return Outcome("failed", "invalid_answer", reason, False, None, *tokens)
+
+
+_SHOWN = 5
 
 
 def _misfit(error: Mapping[str, Any]) -> str:

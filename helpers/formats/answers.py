@@ -32,12 +32,15 @@ def tokens_of(usage: Any) -> Tokens:
     prompt = count_of(get("prompt_tokens") or get("input_tokens"))
     completion = count_of(get("completion_tokens") or get("output_tokens"))
     details = get("prompt_tokens_details") or get("input_tokens_details")
-    cached = written = 0
+    cached: Any = 0
+    written: Any = 0
     if isinstance(details, dict):
+        cached, written = details.get("cached_tokens"), details.get("cache_write_tokens")
+    if cached or written:
         # Parts of the prompt: more of them than of it would make a negative price.
-        cached = min(prompt, count_of(details.get("cached_tokens")))
-        written = min(prompt - cached, count_of(details.get("cache_write_tokens")))
-    return new(Tokens, (prompt, cached, written, completion))
+        cached = min(prompt, count_of(cached))
+        written = min(prompt - cached, count_of(written))
+    return new(Tokens, (prompt, cached or 0, written or 0, completion))
 
 
 # The constructor of a NamedTuple takes three times as long.
@@ -92,16 +95,13 @@ _FILTERED = Cause("content_filter", "The content filter stopped the answer.", Fa
 
 def usual(body: dict) -> str:
     """The text of an answer of Chat Completions that is fine, as nearly all are; '' for others."""
-    choices = body.get("choices")
-    if not isinstance(choices, list) or len(choices) != 1:
-        return ""
     try:
-        choice = choices[0]
+        (choice,) = body["choices"]
         message = choice["message"]
         content = message["content"]
         if choice["finish_reason"] == "stop" and not message.get("refusal"):
             return content if isinstance(content, str) and content.strip() else ""
-    except (TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         pass
     return ""
 
