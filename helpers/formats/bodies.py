@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
@@ -290,13 +290,7 @@ class Reader:
 
     def read(self, body: dict) -> tuple:
         self.text, self.odd, self.pictures = 0, False, []
-        shape = self._shape
-        return tuple(
-            [
-                (key, self._schema(key, value) if key in _SCHEMAS else shape(value, key))
-                for key, value in body.items()
-            ]
-        )
+        return self._shape_of(body, _SCHEMAS)
 
     def size(self, body: dict) -> Size:
         if not self.pictures:
@@ -307,21 +301,32 @@ class Reader:
         linked = sum(count for count, link in zip(tokens, links, strict=True) if link)
         return Size(self.text, sum(tokens) - linked, sum(links), linked)
 
+    def _shape_of(self, value: dict, schemas: Collection[str] = ()) -> tuple:
+        # Text is by far the commonest value, and dealt with here to save the call.
+        parts: list[tuple[str, Any]] = []
+        for key, part in value.items():
+            if key in schemas:
+                parts.append((key, self._schema(key, part)))
+            elif type(part) is not str:
+                parts.append((key, self._shape(part, key)))
+            elif key in _TEXTS:
+                self.text += len(part) if part.isascii() else len(part.encode())
+                parts.append((key, str))
+            else:
+                parts.append((key, str if key in _LOOSE else part))
+        return tuple(parts)
+
     def _shape(self, value: Any, key: str) -> Any:
         kind = type(value)
-        if kind is str:
-            if key in _TEXTS:
-                self.text += len(value) if value.isascii() else len(value.encode())
-                return str
-            return str if key in _LOOSE else value
         if kind is dict:
             if "image_url" in value:
                 self._picture(value)
-            shape = self._shape
-            return tuple([(inner, shape(part, inner)) for inner, part in value.items()])
+            return self._shape_of(value)
         if kind is list or kind is tuple:
             shape = self._shape
             return frozenset([shape(part, key) for part in value])
+        if kind is str:
+            return self._shape_of({key: value})[0][1]
         if kind is int and key in _TEXTS:
             # A token in place of text.
             self.text += 1
