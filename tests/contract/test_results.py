@@ -10,6 +10,12 @@ LINES_OF_ERRORS = "https://github.com/openai/openai-openapi/issues/302"
 ORDER = ["validating", "in_progress", "finalizing", "completed"]
 
 
+def named(custom_id, lines):
+    found = [line for line in lines if line["custom_id"] == custom_id]
+    assert len(found) == 1, f"{len(found)} lines for {custom_id}"
+    return found[0]
+
+
 @assumes("A batch walks from validating over in_progress and finalizing to completed", GUIDE)
 def test_a_batch_walks_to_its_end(looks, seen):
     statuses = list(dict.fromkeys(batch.status for batch in looks))
@@ -50,7 +56,7 @@ def test_each_request_has_one_line(output, errors, seen):
 
 @assumes("A line of the output has the answer in response.body, and no error", GUIDE)
 def test_an_output_line_has_the_answer(output, seen):
-    [line] = output
+    line = named("good", output)
     seen(*line, line["response"]["status_code"])
     assert line["response"]["status_code"] == 200
     assert line["error"] is None
@@ -61,7 +67,7 @@ def test_an_output_line_has_the_answer(output, seen):
 
 @assumes("A refused request has its cause in response.body.error; error is null", LINES_OF_ERRORS)
 def test_an_error_line_has_its_cause_in_the_body(errors, seen):
-    [line] = errors
+    line = named("bad", errors)
     seen(line["response"], line["error"])
     assert 400 <= line["response"]["status_code"] < 500
     assert line["response"]["body"]["error"]["message"]
@@ -72,8 +78,10 @@ def test_an_error_line_has_its_cause_in_the_body(errors, seen):
 def test_the_batch_counts_its_tokens(done, output, seen):
     usage = done.usage
     seen(usage)
-    assert usage.input_tokens == output[0]["response"]["body"]["usage"]["prompt_tokens"]
-    assert usage.output_tokens == output[0]["response"]["body"]["usage"]["completion_tokens"]
+    assert usage, "there is no usage"
+    said = named("good", output)["response"]["body"]["usage"]
+    assert usage.input_tokens == said["prompt_tokens"]
+    assert usage.output_tokens == said["completion_tokens"]
 
 
 @assumes("A result file says how long it is, and whose it is", "openai/types/file_object.py")
