@@ -39,6 +39,7 @@ def joined(outputs):
 
 c = get_config()  # noqa: F821 (the name is given by Jupyter)
 c.Exporter.preprocessors = [SameBytes]
+c.HTMLExporter.embed_images = True
 c.HTMLExporter.template_file = str(Path(__file__).with_name("page.html.j2"))
 c.ExecutePreprocessor.timeout = 600
 c.ExecutePreprocessor.record_timing = False

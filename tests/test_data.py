@@ -27,7 +27,7 @@ def notebook() -> dict:
     names = {}
     text = (ROOT / "notebooks" / "movie_categorization.ipynb").read_text("utf-8")
     for cell in json.loads(text)["cells"]:
-        if cell["id"] in ("config", "answer", "request"):
+        if cell["id"] in ("config", "settings", "answer", "request"):
             exec("".join(cell["source"]), names)  # noqa: S102 (the notebook is our own)
     return names
 
@@ -65,11 +65,13 @@ def test_every_answer_is_a_sample_that_says_so_and_fits_the_schema(notebook):
         answer = recording["answers"][-1]
         assert answer["body"]["model"] == "sample-written-for-this-cookbook"
         line = {"custom_id": recording["custom_id"], "response": answer}
-        outcomes.append(helpers.outcome_of(line, notebook["MovieAnswer"]))
+        outcomes.append(helpers.outcome_of(line, notebook["Answer"]))
     assert {o.code for o in outcomes if o.outcome != "ok"} == {"refusal", "truncated"}
     summaries = [o.answer.summary for o in outcomes if o.outcome == "ok"]
     assert len(set(summaries)) == len(summaries) == 248
     assert all(8 <= len(summary.split()) <= 25 for summary in summaries)
+    # One sentence: the prompt asks for one.
+    assert not [s for s in summaries if re.search(r"[.?!]\s", s)]
     assert all(
         len(set(o.answer.categories)) == len(o.answer.categories) for o in outcomes if o.answer
     )
@@ -89,7 +91,7 @@ def test_the_digests_in_the_readme_are_those_of_the_files():
     text = (DATA / "README.md").read_text("utf-8")
     digests = re.findall(r"^    ([0-9a-f]{64})  (\S+)$", text, re.MULTILINE)
     assert {name for _, name in digests} == {
-        *("movies.csv", "furniture.csv", "tickets.csv", "prices.csv"),
+        *("movies.csv", "furniture.csv", "tickets.csv", "prices.csv", "models.csv"),
         *("recordings/movies.jsonl", "recordings/furniture.jsonl", "recordings/tickets.jsonl"),
     }
     for digest, name in digests:
@@ -137,6 +139,16 @@ def test_every_caption_is_a_sample_of_one_short_sentence():
     written = [text for text in texts if text]
     assert len(set(written)) == len(written) == 47
     assert all(10 <= len(text.split()) <= 25 and text.endswith(".") for text in written)
+
+
+def test_every_verdict_is_a_sample_with_a_remark_of_its_own_and_not_all_are_kind():
+    recorded = [r for r in CAPTIONS if r["custom_id"].endswith(", verdict")]
+    bodies = [recording["answers"][-1]["body"] for recording in recorded]
+    assert {body["model"] for body in bodies} == {"sample-written-for-this-cookbook"}
+    verdicts = [json.loads(body["choices"][0]["message"]["content"]) for body in bodies]
+    assert len({verdict["remark"] for verdict in verdicts}) == len(verdicts) == 16
+    kinds = {verdict["verdict"] for verdict in verdicts}
+    assert kinds == {"accurate", "incomplete", "unsupported"}
 
 
 def test_recordings_name_pictures_by_their_digest_and_hold_none():

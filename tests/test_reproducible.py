@@ -93,7 +93,7 @@ def test_a_second_run_changes_no_byte_and_creates_no_batch(path, first_runs):
 
 
 def test_every_request_is_recorded_and_every_recording_is_asked_for(first_runs):
-    files = (first_runs[0] / "jobs").rglob("requests-*.jsonl")
+    files = (first_runs[0] / "jobs").rglob("requests-???.jsonl")
     asked = {key_of(request["body"]) for file in files for request in read(file)}
     recordings = [DATA / "recordings" / f"{name}.jsonl" for name in ("movies", "furniture")]
     lines = [line for file in recordings for line in file.read_bytes().splitlines()]

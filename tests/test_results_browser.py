@@ -1,15 +1,11 @@
-"""Rows by what stands in one column: as a page, as text and as a widget."""
+"""Rows by what stands in one column: as a page and as text."""
 
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from ipywidgets.widgets.widget import _instances
 
 from helpers import ResultsBrowser
-from helpers.display.tables import _chooser_of
-
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class Page(HTMLParser):
@@ -58,11 +54,18 @@ def test_the_page_has_every_value_with_its_rows_the_largest_first(films):
     assert page.rows[:3] == [["title", "kinds"], ["Arrival", "sci-fi, drama"], ["Heat", "drama"]]
 
 
-def test_the_page_has_only_the_first_rows_of_a_value():
-    films = pd.DataFrame({"title": range(100), "kind": "drama"})
-    page = Page(ResultsBrowser(films, "kind", ["title"]).page())
-    assert page.summaries == ["drama (100), the first 5"]
+def test_the_page_has_as_many_rows_of_a_value_as_asked_and_says_so():
+    films = pd.DataFrame({"title": range(8), "kind": "drama"})
+    page = Page(ResultsBrowser(films, "kind", ["title"], rows=5).page())
+    assert page.summaries == ["drama (8), the first 5"]
     assert page.rows[1:] == [["0"], ["1"], ["2"], ["3"], ["4"]]
+
+
+def test_without_a_number_two_hundred_rows_of_a_value_are_on_the_page():
+    films = pd.DataFrame({"title": range(201), "kind": ["drama"] * 201})
+    page = Page(ResultsBrowser(films, "kind", ["title"]).page())
+    assert page.summaries == ["drama (201), the first 200"]
+    assert len(page.rows) == 201
 
 
 def test_the_text_has_a_line_for_each_value(films):
@@ -99,17 +102,6 @@ def test_the_bundle_has_the_page_and_the_text(films):
     assert bundle["text/plain"] == browse(films).text()
 
 
-def test_the_widget_shows_all_rows_of_the_value_that_is_chosen():
-    films = pd.DataFrame({"title": range(10), "kind": ["drama"] * 7 + ["horror"] * 3})
-    view = _chooser_of(ResultsBrowser(films, "kind", ["title"]))[WIDGET]
-    values, place = _instances[view["model_id"]].children
-    assert [label for label, _ in values.options] == ["drama (7)", "horror (3)"]
-    assert len(Page(place.value).rows) == 8
-    values.value = "horror"
-    assert Page(place.value).rows == [["title"], ["7"], ["8"], ["9"]]
-
-
-def test_a_table_without_any_value_is_an_empty_widget():
+def test_a_table_without_any_value_has_an_empty_page():
     films = pd.DataFrame({"title": ["Lost"], "kinds": [None]})
-    assert browse(films).page() == ""
-    assert WIDGET in _chooser_of(browse(films))
+    assert browse(films).page() == browse(films).text() == ""

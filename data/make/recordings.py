@@ -35,7 +35,7 @@ def names_of(notebook: str) -> dict:
     path = ROOT / "notebooks" / f"{notebook}.ipynb"
     names = {}
     for cell in json.loads(path.read_text("utf-8"))["cells"]:
-        if cell["id"] in ("config", "answer", "request", "run"):
+        if cell["id"] in ("config", "settings", "answer", "request", "judge", "run"):
             source = "".join(cell["source"]).split("\nasked =")[0]
             exec(source, names)  # noqa: S102 (the notebook is our own)
     return names
@@ -58,16 +58,28 @@ def ticket_bodies() -> dict[str, dict]:
 
 
 def furniture_bodies() -> dict[str, dict]:
-    """Every request of the furniture notebook: captions, the linked picture, colours."""
+    """Every request of the furniture notebook: captions, the linked picture, verdicts."""
     names = names_of("furniture_captioning")
     table = helpers.with_ids(pd.read_csv(helpers.DATA / "furniture.csv"))
     local = table.assign(primary_image="furniture/" + table["id"] + ".jpg")
     bodies = {row["id"]: names["request_for"](row)["body"] for row in helpers.rows(local)}
     for row in helpers.rows(table[table["primary_image"].str.startswith("https://")]):
         bodies[f"{row['id']}, linked"] = names["request_for"](row)["body"]
-    for row in helpers.rows(table.head(12)):
-        bodies[f"{row['id']}, colours"] = names["look_for"](row)["body"]
+    captions = table.assign(answer=table["id"].map(recorded_captions())).dropna(subset="answer")
+    for row in helpers.rows(captions.head(names["GRADE_FIRST"])):
+        bodies[f"{row['id']}, verdict"] = names["verdict_for"](row)["body"]
     return bodies
+
+
+def recorded_captions() -> dict[str, str]:
+    """The caption that each item has in the end; the second batch reads those of the first."""
+    path = helpers.DATA / "recordings" / "furniture.jsonl"
+    captions = {}
+    for recording in map(json.loads, path.read_text("utf-8").splitlines()):
+        body = recording["answers"][-1]["body"]
+        if body.get("choices"):
+            captions[recording["custom_id"]] = body["choices"][0]["message"]["content"]
+    return captions
 
 
 def text_tokens(text: str) -> int:

@@ -45,7 +45,7 @@ helpers.wait(client, job, sleep=pause)"""
 GALLERY_OF_MARKUP = f"""\
 import pandas as pd
 import helpers
-row = dict.fromkeys(["title", "caption", "kind"], {MARKUP!r})
+row = dict.fromkeys(["title", "caption"], {MARKUP!r})
 row["picture"] = helpers.DATA / "furniture" / "desk-drawers.jpg"
 helpers.Gallery(pd.DataFrame([row]))"""
 
@@ -80,6 +80,8 @@ def project(tmp_path_factory) -> Path:
     left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
     for part in ("data", "helpers", "notebooks"):
         shutil.copytree(ROOT / part, folder / part, ignore=left_out)
+    for text in ROOT.glob("*.md"):
+        shutil.copy(text, folder)
     sources = {
         "markup": GALLERY_OF_MARKUP,
         "cancel": A_JOB_TO_CANCEL,

@@ -1,18 +1,17 @@
 """The notebooks in JupyterLab, as somebody sees them who opens and runs them."""
 
-import ast
 import json
 import re
 
-import pandas as pd
 import pytest
 from lab import PROMPTS, choose
 from playwright.sync_api import expect
 
-from helpers.paths import DATA, ROOT
+from helpers.paths import ROOT
 
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 WIDGET_TROUBLE = ("Error displaying widget", "Loading widget")
+HREFS = "links => links.map(link => link.href)"
 LEAST_CONTRAST = 4.5  # WCAG 2.2, 1.4.3
 CONTRAST = """element => {
     const numbers = color => color.match(/[\\d.]+/g).map(Number);
@@ -28,17 +27,6 @@ CONTRAST = """element => {
                             getComputedStyle(behind).backgroundColor].map(light);
     return Math.max(text, ground) / Math.min(text, ground);
 }"""
-
-
-def gallery_in(page):
-    """The gallery's cell, its title and its place among the others."""
-    cell = page.locator(".jp-CodeCell", has=page.locator("figure"))
-    return cell, cell.locator("figcaption b"), cell.locator(".widget-html-content").first
-
-
-def rows_of_the_gallery() -> pd.DataFrame:
-    items = pd.read_csv(DATA / "furniture.csv").head(12)
-    return items.assign(kind=[ast.literal_eval(text)[-1] for text in items["categories"]])
 
 
 @pytest.mark.parametrize("name", [*NOTEBOOKS, "markup"])
@@ -104,17 +92,45 @@ def test_a_job_cancelled_after_an_interrupt_ends_the_cell_that_waits_for_it_agai
     page.context.close()
 
 
-def test_a_category_shows_all_its_films(lab):
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_every_picture_is_there_and_every_link_leads_somewhere(name, lab):
+    page = lab.ran(name)
+    images = page.evaluate("[...document.images].map(i => ({alt: i.alt, width: i.naturalWidth}))")
+    assert images
+    assert not [image for image in images if not image["width"]]
+    links = page.locator(".jp-RenderedMarkdown a:not(.jp-InternalAnchorLink)")
+    inside = [link for link in links.evaluate_all(HREFS) if link.startswith(lab.url)]
+    assert inside
+    assert [link for link in inside if not page.request.get(link).ok] == []
+
+
+@pytest.mark.parametrize("view", ["lab/tree", "notebooks"])
+def test_a_notebook_that_was_only_opened_shows_its_pictures_in_lab_and_in_notebook(view, lab):
+    page = lab.browser.new_context().new_page()
+    page.goto(f"{lab.url}/{view}/notebooks/furniture_captioning.ipynb")
+    expect(page.locator("figure")).to_have_count(12)
+    widths = page.locator("figure img").evaluate_all("all => all.map(i => i.naturalWidth)")
+    assert min(widths) > 0
+    links = page.locator('.jp-RenderedMarkdown a[href*="/files/"]')
+    expect(links.first).to_be_attached()
+    assert [link for link in links.evaluate_all(HREFS) if not page.request.get(link).ok] == []
+    page.context.close()
+
+
+def test_a_category_unfolds_to_all_its_films(lab):
     page = lab.ran("movie_categorization")
-    cell = page.locator(".jp-CodeCell", has=page.locator(".widget-dropdown"))
-    choice, rows = cell.get_by_role("combobox"), cell.locator(".widget-html tr")
-    for category in choice.locator("option").all_text_contents()[:3]:
-        choice.select_option(category)
-        name, count = re.fullmatch(r"(.+)\s\((\d+)\)", category).groups()
-        expect(rows).to_have_count(1 + int(count))
-        shown = rows.evaluate_all("rows => rows.slice(1).map(r => r.cells[1].innerText)")
-        assert all(name in kinds.split(", ") for kinds in shown)
-    cell.screenshot(path=lab.screens / "movie_categorization-5-category.png")
+    for folded in page.locator("details").all()[:3]:
+        name, count = re.fullmatch(
+            r"(.+) \((\d+)\)", folded.locator("summary").inner_text()
+        ).groups()
+        rows = folded.locator("tr")
+        expect(rows.first).not_to_be_visible()
+        folded.locator("summary").click()
+        expect(rows.first).to_be_visible()
+        assert rows.count() == 1 + int(count)
+        kinds = rows.evaluate_all("rows => rows.slice(1).map(r => r.cells[1].innerText)")
+        assert all(name in kind.split(", ") for kind in kinds)
+    lab.picture(page, "movie_categorization-5-category")
 
 
 def test_a_notebook_saved_and_opened_again_shows_its_gallery_and_no_error(lab):
@@ -122,68 +138,25 @@ def test_a_notebook_saved_and_opened_again_shows_its_gallery_and_no_error(lab):
     choose(first, "File", "Save Notebook")
     expect(first.locator(".jp-mod-dirty")).to_have_count(0)
     page = lab.open("furniture_captioning")
-    _, title, _ = gallery_in(page)
-    expect(title).to_be_visible()
+    expect(page.locator("figure")).to_have_count(12)
     lab.picture(page, "furniture_captioning-6-reopened", whole=True)
     text = page.inner_text("body")
     assert not [trouble for trouble in WIDGET_TROUBLE if trouble in text]
     page.context.close()
 
 
-def test_next_and_previous_leaf_through_the_gallery(lab):
-    page = lab.ran("furniture_captioning")
-    cell, title, place = gallery_in(page)
-    titles = rows_of_the_gallery()["title"]
-    cell.get_by_role("combobox").select_option("everything")
-    expect(place).to_have_text("1 of 12")
-    expect(title).to_have_text(titles[0])
-    cell.get_by_role("button", name="Next").click()
-    expect(place).to_have_text("2 of 12")
-    expect(title).to_have_text(titles[1])
-    cell.screenshot(path=lab.screens / "furniture_captioning-5-next.png")
-    cell.get_by_role("button", name="Previous").click()
-    expect(title).to_have_text(titles[0])
-
-
-def test_the_filter_shows_one_kind_and_everything_again(lab):
-    page = lab.ran("furniture_captioning")
-    cell, title, place = gallery_in(page)
-    rows = rows_of_the_gallery()
-    sofas = rows["title"][rows["kind"] == "Sofas"]
-    choice = cell.get_by_role("combobox")
-    choice.select_option("Sofas")
-    assert len(sofas) > 1
-    for number, sofa in enumerate(sofas, start=1):
-        expect(place).to_have_text(f"{number} of {len(sofas)}")
-        expect(title).to_have_text(sofa)
-        cell.screenshot(path=lab.screens / f"furniture_captioning-5-sofa-{number}.png")
-        cell.get_by_role("button", name="Next").click()
-    expect(place).to_have_text(f"1 of {len(sofas)}")
-    choice.select_option("everything")
-    expect(place).to_have_text("1 of 12")
-    expect(choice).to_have_value("everything")
-
-
-def test_a_gallery_begins_with_everything_chosen(lab):
-    cell, _, _ = gallery_in(lab.ran("markup"))
-    expect(cell.get_by_role("combobox")).to_have_value("everything")
-
-
 def test_markup_in_a_gallery_stays_text(lab, markup):
     page = lab.ran("markup")
-    _, title, _ = gallery_in(page)
-    expect(title).to_have_text(markup)
+    expect(page.locator("figcaption b")).to_have_text(markup)
     expect(page.locator("figcaption")).to_have_text(markup * 2)
     assert page.evaluate("window.hacked") is None
 
 
 def test_captions_can_be_read_in_both_themes(lab):
     page = lab.ran("furniture_captioning")
-    cell, _, place = gallery_in(page)
-    parts = [cell.locator("figcaption"), place, cell.get_by_role("combobox")]
     for theme in ("JupyterLab Dark", "JupyterLab Light"):
         choose(page, "Settings", "Theme", theme)
         page.wait_for_selector(f'body[data-jp-theme-name="{theme}"]', state="attached")
         page.wait_for_load_state("networkidle")
         lab.picture(page, f"furniture_captioning-5-{theme.split()[1].lower()}", whole=True)
-        assert min(part.evaluate(CONTRAST) for part in parts) > LEAST_CONTRAST
+        assert page.locator("figcaption").first.evaluate(CONTRAST) > LEAST_CONTRAST

@@ -75,6 +75,27 @@ def test_no_page_waits_for_a_widget(name, visit):
     assert "Error displaying widget" not in text
 
 
+@by_page
+def test_a_page_asks_nothing_of_any_server(name, pages, browser):
+    page, asked = browser.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((pages / f"{name}.html").as_uri())
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    page.close()
+
+
+@by_page
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_follows_the_theme_of_the_reader(name, scheme, pages, browser, screens):
+    page = browser.new_page(color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    page.goto((pages / f"{name}.html").as_uri())
+    page.screenshot(path=screens / f"{name}-page-{scheme}.png", full_page=True)
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(map(int, re.findall(r"\d+", ground)[:3])) / 3
+    assert (brightness > 200) if scheme == "light" else (brightness < 60)
+    page.close()
+
+
 def test_markup_in_a_gallery_stays_text_on_a_page(visit, markup):
     page = visit("markup", 1280)
     assert page.inner_text("figcaption") == f"{markup}\n{markup}"

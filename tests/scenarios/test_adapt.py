@@ -1,6 +1,7 @@
 """The written steps to one's own table, followed to the letter."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -12,9 +13,16 @@ from helpers.client import replay_client
 from helpers.outcome import TOKENS
 from helpers.paths import ROOT
 
-README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = [part.split("```")[0] for part in README.split("```python\n")[1:]]
-CHAT = {"choices": [{"message": {"content": "mixed"}, "finish_reason": "stop"}]}
+TEXTS = [(ROOT / name).read_text("utf-8") for name in ("README.md", "helpers/README.md")]
+BLOCKS = [part.split("```")[0] for text in TEXTS for part in text.split("```python\n")[1:]]
+USAGE = {"prompt_tokens": 40, "completion_tokens": 4, "total_tokens": 44}
+
+
+def choice(content):
+    return {"index": 0, "message": {"content": content}, "finish_reason": "stop"}
+
+
+CHAT = {"choices": [choice("mixed")]}
 EMBEDDING = {
     "object": "list",
     "data": [{"object": "embedding", "index": 0, "embedding": [0.5, -0.25]}],
@@ -53,22 +61,38 @@ def test_the_example_of_the_readme_runs_as_it_stands_and_answers_every_row(examp
     assert {r["custom_id"]: r["request"] for r in map(json.loads, recorded)} == asked
 
 
-def test_its_three_edits_are_enough_for_another_table(example, tmp_path):
+def test_its_four_numbered_edits_are_enough_for_another_table(example, tmp_path):
     table = pd.DataFrame({"text": ["Soup of the day?", "A table for six, please"]})
     table.to_csv(tmp_path / "mine.csv", index=False)
+    assert re.findall(r"(?m)^# (\d)\. ", example) == ["1", "2", "3", "4"]
     edits = {
-        'helpers.DATA / "tickets.csv"': f'"{tmp_path / "mine.csv"}"',
-        "{row['subject']}\\n\\n{row['message']}": "{row['text']}",
-        'helpers.JOBS / "tickets"\n': f'"{tmp_path / "mine"}"\n',
-        '"delivery", "returns", "payment", "repair", "advice", "account"': '"menu", "booking"',
+        'TABLE = helpers.DATA / "tickets.csv"': f'TABLE = "{tmp_path / "mine.csv"}"',
+        r"    category: Literal\[[^\n]*\n    reply: str": '    kind: Literal["menu", "booking"]',
+        'PROMPT = """.*?"""': 'PROMPT = "menu or booking?"',
+        r"    return f\"\{row\['subject'\]\}[^\n]*": "    return row['text']",
     }
     for old, new in edits.items():
-        assert example.count(old) == 1, old
-        example = example.replace(old, new)
-    with pytest.raises(helpers.JobError, match=r"The trial of row-1 failed.*Not recorded"):
-        exec(example, {})  # noqa: S102 (the README is our own)
-    (written,) = tmp_path.glob("mine-*/requests-001.jsonl")
-    assert helpers.check(written).loc["requests", "found"] == "2"
+        example, count = re.subn(old, lambda _, new=new: new, example, flags=re.DOTALL)
+        assert count == 1, old
+    # What is answered here, and by whom, is no edit of a reader.
+    example = example.replace("helpers.connect()", "CLIENT").replace("helpers.JOBS", "JOBS")
+    exec(example.split("\ntable = ")[0], names := {"JOBS": tmp_path})  # noqa: S102 (our own)
+    rows = helpers.rows(helpers.with_ids(pd.read_csv(tmp_path / "mine.csv")))
+    body = {"model": "gpt-6-luna", "usage": USAGE, "choices": [choice('{"kind": "menu"}')]}
+    lines = [
+        {
+            "request": names["request_for"](row)["body"],
+            "answers": [{"status_code": 200, "body": body}],
+        }
+        for row in rows
+    ]
+    (tmp_path / "recordings").mkdir()
+    text = "".join(json.dumps({"custom_id": "a"} | line) + "\n" for line in lines)
+    (tmp_path / "recordings" / "some.jsonl").write_text(text, "utf-8")
+    client = replay_client(tmp_path / "replay.sqlite", recordings=tmp_path / "recordings")
+    exec(example, names | {"CLIENT": client})  # noqa: S102 (our own)
+    answered = pd.read_csv(tmp_path / "mine-answered.csv")
+    assert answered[["id", "kind"]].to_numpy().tolist() == [["row-1", "menu"], ["row-2", "menu"]]
 
 
 @pytest.mark.parametrize(
@@ -161,10 +185,10 @@ def test_files_of_embeddings_hold_no_more_inputs_than_a_batch_may(tmp_path):
             for number, size in enumerate(sizes)
         ]
 
-    shards = helpers.write(embeddings(20_000, 20_000, 20_000, 1), tmp_path / "vectors")
-    assert [shard.requests for shard in shards] == [2, 2]
+    shards = helpers.write(embeddings(*[2_000] * 26, 1), tmp_path / "vectors")
+    assert [shard.requests for shard in shards] == [25, 2]
     path = tmp_path / "one.jsonl"
-    path.write_bytes(b"".join(map(encode, embeddings(30_000, 20_001))))
+    path.write_bytes(b"".join(map(encode, embeddings(*[2_000] * 25, 1))))
     with pytest.raises(helpers.BatchFileError, match="has 50,001 embedding inputs"):
         helpers.check(path)
 
