@@ -81,4 +81,6 @@ def _page_of(table: pd.DataFrame) -> str:
         is_number = tag[1] == "td" and next(cells)
         return tag[0] if is_number else f'<{tag[1]} style="text-align: left">'
 
-    return re.sub("<(t[hd])>", aligned, str(table._repr_html_()))
+    # The type stubs of pandas take a method with an underscore for a column.
+    shown: Any = table
+    return re.sub("<(t[hd])>", aligned, shown._repr_html_())
