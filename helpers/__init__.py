@@ -10,28 +10,22 @@ from helpers.checks import BatchFileError
 from helpers.client import ModeError, connect
 from helpers.costs import BudgetError, actual, estimate, price
 from helpers.display.gallery import Gallery
+from helpers.display.pictures import contact_sheet, size_table
 from helpers.display.progress import Progress
 from helpers.display.tables import ResultsBrowser, readable_tables
-from helpers.images import (
-    PictureError,
-    contact_sheet,
-    image_part,
-    image_parts,
-    image_tokens,
-    size_table,
-)
+from helpers.images import PictureError, image_part, image_parts, image_tokens
 from helpers.job import Job, JobError
 from helpers.outcome import Outcome, answered, outcome_of
 from helpers.paths import DATA, JOBS
 from helpers.pipeline import run
-from helpers.request import Row, RowError, answer_format, rows, with_ids
+from helpers.request import Row, RowError, answer_format, id_from, rows, with_ids
 from helpers.table import collect, merge, retry
 
 __all__ = [
     "DATA", "JOBS", "BatchFileError", "BudgetError", "Gallery", "Job", "JobError", "ModeError",
     "Outcome", "PictureError", "Progress", "ResultsBrowser", "Row", "RowError", "Shard",
     "actual", "answer_format", "answered", "cancel", "check", "check_model", "clean_up", "collect",
-    "connect", "contact_sheet", "estimate", "image_part", "image_parts", "image_tokens",
+    "connect", "contact_sheet", "estimate", "id_from", "image_part", "image_parts", "image_tokens",
     "list_batches", "merge", "outcome_of", "price", "readable_tables", "retry", "rows", "run",
     "size_table", "submit", "wait", "with_ids", "write",
 ]  # fmt: skip

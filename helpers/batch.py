@@ -10,10 +10,12 @@ from contextlib import ExitStack
 from typing import Any
 
 import openai
+import pandas as pd
 from openai.types import Batch
 
 from helpers.account import Account, cancel, has_file, label, upload_name
 from helpers.batchfile import Shard, sha256_of
+from helpers.costs import check_budget
 from helpers.display.progress import Progress
 from helpers.job import (
     FINAL,
@@ -48,6 +50,8 @@ def submit(
     client: openai.OpenAI,
     shards: list[Shard],
     *,
+    expected: pd.DataFrame | None = None,
+    budget: float | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Job:
     """The job with one batch per shard: those that exist are picked up, the others created.
@@ -58,6 +62,10 @@ def submit(
     times, because its list may lag. A batch that ran nothing is created again. No more are created
     than the account may in an hour.
 
+    With ``budget``, in US dollars, the batches that are still to be created are compared with
+    ``expected``, the table of `estimate`: a `BudgetError` if they could cost more, or if the table
+    is of other files. Batches that exist are never in its way.
+
     Raises `JobError` for a model that is unknown or shut down and for a batch file that was
     changed, before anything is uploaded, and when a create call was refused or its answer lost.
     """
@@ -67,6 +75,8 @@ def submit(
             clear_away(folder)
         submission = _Submission(client, sleep)
         if todo := submission.without_batch(shards):
+            if budget is not None:
+                check_budget(pd.DataFrame() if expected is None else expected, todo, budget)
             check_model(client, todo[0].model)
             submission.create(todo)
         server = submission.records.server

@@ -1,13 +1,17 @@
 """request -> batch file: checked line by line, split into shards, hashed as it is written."""
 
 import hashlib
+import os
 import re
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import orjson
 import pandas as pd
@@ -16,15 +20,15 @@ from helpers.checks import (
     MAX_BYTES,
     MAX_INPUTS,
     MAX_REQUESTS,
+    BatchFileError,
     Checks,
+    Line,
     Packing,
-    cap_of,
-    embedding_inputs,
-    prompt_size,
 )
+from helpers.images import PictureError
+from helpers.request import RowError
 
-_BUFFER = 1_000_000
-_FIRST_ID = re.compile(rb'{"custom_id":"([A-Za-z0-9_-]+)"')
+Request = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -51,20 +55,20 @@ class Shard:
     carries: tuple[str, ...] = ()
 
 
-def check(requests: Iterable[dict] | str | PathLike) -> pd.DataFrame:
+def check(requests: Iterable[Request] | str | PathLike) -> pd.DataFrame:
     """What was checked, what was found and the limit: a table with one line per check.
 
     Takes requests, or the path of a JSONL file. Raises `BatchFileError` with the line number of
     everything found that the Batch API is known to refuse (one bad line fails the whole batch, and
-    a wrong parameter every line), and of ids outside of `ID_RULE`, which is narrower.
+    a wrong parameter every line), and of ids outside of `ID_RULE`, which is narrower. Where the
+    requests are made by ``map``, all rows that cannot become one are named together.
     """
     checks, packing = Checks(), Packing()
     if isinstance(requests, str | PathLike):
         _check_file(checks, Path(requests))
     else:
-        for number, request in enumerate(requests, start=1):
-            line = checks.add(number, request)
-            packing.begins_a_file(len(line), embedding_inputs(request))
+        for line in _lines(requests, checks):
+            packing.begins_a_file(len(line.content), line.inputs)
     checks.finish()
     found = [
         ("requests", f"{checks.count:,}", f"{MAX_REQUESTS:,} per batch file"),
@@ -79,7 +83,7 @@ def check(requests: Iterable[dict] | str | PathLike) -> pd.DataFrame:
 
 
 def write(
-    requests: Iterable[dict],
+    requests: Iterable[Request],
     folder: str | PathLike,
     *,
     max_requests: int = MAX_REQUESTS,
@@ -88,41 +92,34 @@ def write(
 ) -> list[Shard]:
     """The batch files that hold all requests, in order, each within both limits.
 
-    They land in ``<folder>-<8 digits that stand for their content>``, so that other requests
+    They land in ``<folder>-<16 digits that stand for their content>``, so that other requests
     never overwrite the files and results of a job that was paid for, and the same requests find
-    theirs. Streams: one request is in memory at a time. Raises `BatchFileError` as `check` does,
-    and then leaves no file behind.
+    theirs. Nobody but the user can read them. Streams: one request is in memory at a time. Raises
+    `BatchFileError` as `check` does, and then leaves no file behind; ValueError for a limit that is
+    not a whole number from 1 to that of the API.
     """
+    _check_limit("max_requests", max_requests, MAX_REQUESTS)
+    _check_limit("max_bytes", max_bytes, MAX_BYTES)
+    _check_limit("round", round, MAX_REQUESTS)
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _clear_away(folder.parent)
     checks, packing = Checks(max_bytes), Packing(max_requests, max_bytes)
     drafts: list[_Draft] = []
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-") as temporary:
-        try:
-            for number, request in enumerate(requests, start=1):
-                line = checks.add(number, request)
-                if packing.begins_a_file(len(line), embedding_inputs(request)):
-                    _close(drafts)
-                    path = Path(temporary, f"requests-{packing.files:03}.jsonl")
-                    drafts.append(_Draft(path, path.open("wb", _BUFFER)))
-                drafts[-1].append(line)
-                if line and not checks.problems:
-                    drafts[-1].add_sizes(request)
-        finally:
-            _close(drafts)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_WRITING) as temporary:
+        for line in _lines(requests, checks):
+            if packing.begins_a_file(len(line.content), line.inputs):
+                if drafts:
+                    drafts[-1].flush()
+                drafts.append(_Draft(Path(temporary, f"requests-{packing.files:03}.jsonl")))
+            drafts[-1].append(line)
         checks.finish()
-        digests = [draft.hash.hexdigest() for draft in drafts]
-        digest_of_all = hashlib.sha256("".join(digests).encode()).hexdigest()
-        home = folder.with_name(f"{folder.name}-{digest_of_all[:8]}")
-        home.mkdir(mode=0o700, exist_ok=True)
+        drafts[-1].flush()
+        home = _home(folder, [draft.hash.hexdigest() for draft in drafts])
         return [
-            Shard(
-                draft.path.replace(home / draft.path.name),
-                draft.count, draft.bytes, digest, checks.model, checks.url, round,
-                *draft.sizes,
-            )
-            for draft, digest in zip(drafts, digests, strict=True)
-        ]  # fmt: skip
+            draft.shard(draft.path.replace(home / draft.path.name), checks, round)
+            for draft in drafts
+        ]
 
 
 def read(path: Path) -> Iterator[dict]:
@@ -141,10 +138,46 @@ def ids(path: Path) -> Iterator[str]:
             yield first[1].decode() if first else orjson.loads(line)["custom_id"]
 
 
+_FIRST_ID = re.compile(rb'{"custom_id":"([A-Za-z0-9_-]+)"')
+
+
 def sha256_of(path: Path) -> str:
     """The sha256 of a file, in hex."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _lines(requests: Iterable[Request], checks: Checks) -> Iterator[Line]:
+    """Every request as a checked line.
+
+    A generator is at its end with the first row that cannot become a request; ``map`` goes on, so
+    that all such rows can be named together.
+    """
+    try:
+        made = iter(requests)
+    except TypeError:
+        kind = type(requests).__name__
+        raise BatchFileError([f"requests are a list or generator of dicts, not a {kind}"]) from None
+    failed: list[RowError | PictureError] = []
+    number = 0
+    while len(failed) < _MOST_FAILED:
+        number += 1
+        try:
+            request = next(made)
+        except StopIteration:
+            break
+        except (RowError, PictureError) as error:
+            if not isinstance(requests, map):
+                raise
+            failed.append(error)
+            checks.problems.append(f"line {number}: {error}")
+        else:
+            yield checks.add(number, request)
+    if failed and len(failed) == len(checks.problems):
+        raise type(failed[0])("\n- ".join(dict.fromkeys(map(str, failed))))
+
+
+_MOST_FAILED = 1_000
 
 
 def _check_file(checks: Checks, path: Path) -> None:
@@ -162,29 +195,81 @@ def _check_file(checks: Checks, path: Path) -> None:
             checks.problems.append(f"{problem}; split it, as write does")
 
 
-def _close(drafts: list["_Draft"]) -> None:
-    if drafts:
-        drafts[-1].file.close()
+def _check_limit(name: str, value: Any, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"{name} is {value!r}; it is a whole number from 1 to {most:,}.")
+
+
+def _home(folder: Path, digests: list[str]) -> Path:
+    """The folder for files of this content: the one that it has already, or a new one."""
+    digest = hashlib.sha256("".join(digests).encode()).hexdigest()
+    # Earlier versions took eight digits; a job that was begun with them is continued there.
+    earlier = folder.with_name(f"{folder.name}-{digest[:8]}")
+    if earlier.is_dir():
+        found = [sha256_of(path) for path in sorted(earlier.glob("requests-*.jsonl"))]
+        if found == digests:
+            return earlier
+    home = folder.with_name(f"{folder.name}-{digest[:16]}")
+    home.mkdir(mode=0o700, exist_ok=True)
+    return home
+
+
+_WRITING = ".writing-"
+_A_DAY = 24 * 60 * 60
+
+
+def _clear_away(folder: Path) -> None:
+    """What processes that died while they wrote left behind; others are at work in theirs."""
+    for left in folder.glob(f"{_WRITING}*"):
+        with suppress(OSError):
+            latest = max(path.stat().st_mtime for path in (left, *left.iterdir()))
+            if time.time() - latest > _A_DAY:
+                shutil.rmtree(left)
+
+
+_BUFFER = 1_000_000
 
 
 @dataclass
 class _Draft:
+    """A batch file while it is written: lines are hashed and written a megabyte at a time."""
+
     path: Path
-    file: BinaryIO
-    count: int = 0
-    bytes: int = 0
-    sizes: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    requests: int = 0
+    size: int = 0
+    answer_tokens: int = 0
+    uncapped: int = 0
+    text_bytes: int = 0
+    image_tokens: int = 0
+    hash: Any = field(default_factory=hashlib.sha256)
+    waiting: list[bytes] = field(default_factory=list)
+    written: int = 0
 
-    def add_sizes(self, request: dict) -> None:
-        cap = cap_of(request)
-        for place, size in enumerate((cap, not cap, *prompt_size(request))):
-            self.sizes[place] += size
+    def append(self, line: Line) -> None:
+        self.waiting.append(line.content)
+        self.count(line)
+        if self.size - self.written > _BUFFER:
+            self.flush()
 
-    def __post_init__(self):
-        self.hash = hashlib.sha256()
+    def count(self, line: Line) -> None:
+        self.requests += 1
+        self.size += len(line.content)
+        self.answer_tokens += line.answer_tokens
+        self.uncapped += not line.answer_tokens
+        self.text_bytes += line.text_bytes
+        self.image_tokens += line.image_tokens
 
-    def append(self, line: bytes) -> None:
-        self.file.write(line)
-        self.hash.update(line)
-        self.count += 1
-        self.bytes += len(line)
+    def flush(self) -> None:
+        content = b"".join(self.waiting)
+        self.hash.update(content)
+        # Only the user may read it, from the first byte on.
+        mode = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        with os.fdopen(os.open(self.path, mode, 0o600), "ab") as file:
+            file.write(content)
+        self.waiting, self.written = [], self.size
+
+    def shard(self, path: Path, checks: Checks, round: int) -> Shard:
+        return Shard(
+            path, self.requests, self.size, self.hash.hexdigest(), checks.model, checks.url, round,
+            self.answer_tokens, self.uncapped, self.text_bytes, self.image_tokens,
+        )  # fmt: skip

@@ -2,13 +2,367 @@
 
 import math
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 
 from helpers.images import token_bound
+from helpers.inputs.bodies import ENDPOINTS, embedding_inputs, picture_problems, problems_of
+
+# openai/types/batch_create_params.py in the SDK ("50,000 requests", "200 MB", "50,000 embedding
+# inputs across all requests"). Whether a MB is 10^6 or 2^20 bytes is not documented; the smaller
+# one is safe.
+MAX_REQUESTS = 50_000
+MAX_BYTES = 200_000_000
+MAX_INPUTS = 50_000
+
+
+# The API documents "required, a string, unique in the batch" and no length. 64 plain characters
+# are what the compatible services that document a limit accept as well.
+ID_RULE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+ID_RULE_TEXT = "1 to 64 of the characters A-Z a-z 0-9 _ -"
+
+# The names of the cap on the answer, the one to write first.
+CAPS = {
+    "/v1/chat/completions": ("max_completion_tokens", "max_tokens"),
+    "/v1/responses": ("max_output_tokens",),
+    "/v1/completions": ("max_tokens",),
+}
+
+
+class BatchFileError(ValueError):
+    """Requests that the API would refuse. ``problems`` holds all of them, one sentence each."""
+
+    def __init__(self, problems: list[str]):
+        self.problems = problems
+        more = len(problems) - _SHOWN
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        lines = [f"{count}, nothing was uploaded:", *problems[:_SHOWN]]
+        super().__init__("\n- ".join(lines) + (f"\n... and {more} more" if more > 0 else ""))
+
+
+_SHOWN = 10
+
+
+# One request after the other
+
+
+class Line(NamedTuple):
+    """A request as a line of a batch file, and what was seen in it while it was checked."""
+
+    content: bytes
+    inputs: int = 0
+    answer_tokens: int = 0
+    text_bytes: int = 0
+    image_tokens: int = 0
+
+
+class Checks:
+    """The rules of a batch file, applied to one request after the other.
+
+    The API's own answers to each breach are in the Batch guide,
+    https://developers.openai.com/api/docs/guides/batch, and in openai/types/batch_error.py.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES):
+        self.max_bytes = max_bytes
+        self.count = self.bytes = self.longest = self.inputs = 0
+        self.model = self.url = ""
+        self.ids = SeenIds()
+        self.problems: list[str] = []
+        self._reader = _Reader()
+        self._fine: set[tuple] = set()
+
+    def add_line(self, number: int, line: bytes) -> Line:
+        """Checks one line of a file."""
+        try:
+            return self.add(number, orjson.loads(line))
+        except ValueError as error:
+            self.count += 1
+            self.problems.append(f"line {number}: is not JSON ({error})")
+            return Line(b"")
+
+    def add(self, number: int, request: Any) -> Line:
+        """The request as a line of the file; empty, and the reasons kept, if it cannot be one."""
+        self.count += 1
+        if not isinstance(request, dict):
+            kind = f"a {type(request).__name__}, not an object"
+            found = "nothing; does the function return it?" if request is None else kind
+            self.problems.append(f"line {number}: is {found}")
+            return Line(b"")
+        problems, known = self._frame(number, request)
+        line = Line(b"")
+        try:
+            content = encode(request)
+        except ValueError as error:
+            problems.append(str(error))
+        else:
+            size = len(content)
+            if size > self.max_bytes:
+                found = f"{size:,} bytes, over the {self.max_bytes:,} of a whole batch file"
+                problems.append(f"has {found}; shorten its text or shrink its pictures")
+            self.bytes += size
+            self.longest = max(self.longest, size)
+            line = self._body(request["body"], content, problems) if known else Line(content)
+            self.inputs += line.inputs
+        for problem in problems:
+            self.problems.append(f"line {number} ({request.get('custom_id')!r:.80}): {problem}")
+        return line
+
+    def finish(self) -> None:
+        """Raises `BatchFileError` if anything was found."""
+        for custom_id, number, place in self.ids.far_apart():
+            self.problems.append(f"line {number} ({custom_id!r}): {place} has {_SAME_ID}")
+        if self.count == 0:
+            self.problems.append(
+                "there are no requests; check the table that they are made from, and whether they "
+                "come from a generator, which gives them only once"
+            )
+        if self.problems:
+            raise BatchFileError(self.problems)
+
+    def _frame(self, number: int, request: dict) -> tuple[list[str], bool]:
+        """What is wrong around the body, and whether endpoint and model are those of the job."""
+        get = request.get
+        custom_id, method, url, body = get("custom_id"), get("method"), get("url"), get("body")
+        if custom_id is None or method is None or url is None or body is None:
+            return [f"lacks {', '.join(key for key in _KEYS if get(key) is None)}"], False
+        problems = []
+        if not isinstance(custom_id, str):
+            kind = type(custom_id).__name__
+            problems.append(f"its custom_id is of type {kind}, not text; with_ids makes it text")
+        elif not ID_RULE.fullmatch(custom_id):
+            problems.append(f"its custom_id is not {ID_RULE_TEXT}")
+        elif place := self.ids.add(custom_id, number):
+            problems.append(f"{place} has {_SAME_ID}")
+        if not isinstance(method, str) or method != "POST":
+            problems.append(f"its method is {method!r}; only POST exists")
+        if not isinstance(url, str) or url not in ENDPOINTS:
+            served = ", ".join(sorted(ENDPOINTS))
+            return [*problems, f"the Batch API does not serve {url!r}, only {served}"], False
+        self.url = self.url or url
+        if url != self.url:
+            problems.append(f"goes to {url}, the lines before to {self.url}; make one job for each")
+        model = body.get("model") if isinstance(body, dict) else None
+        if not isinstance(model, str) or not model:
+            return [*problems, "its body names no model"], False
+        self.model = self.model or model
+        if model != self.model:
+            before = f"the lines before {self.model}; make one job for each"
+            problems.append(f"asks {model}, {before}")
+        return problems, url == self.url and model == self.model
+
+    def _body(self, body: dict, content: bytes, problems: list[str]) -> Line:
+        """Judges the body, unless one of its shape was found fine before."""
+        url = self.url
+        reader = self._reader
+        shape = url, reader.read(body)
+        if reader.odd or shape not in self._fine:
+            # As the API will see it: arrays are lists there.
+            body = orjson.loads(content)["body"]
+            shape = url, reader.read(body)
+            found = problems_of(body, url)
+            problems += found
+            if not found:
+                self._remember(shape)
+        problems += picture_problems(body, reader.pictures) if reader.pictures else ()
+        inputs = 0
+        if url == "/v1/embeddings":
+            inputs, fault = embedding_inputs(body.get("input"))
+            problems += [fault] if fault else []
+        if problems:
+            return Line(content, inputs)
+        return Line(content, inputs, cap_of(body, url), reader.text, reader.image_tokens(body))
+
+    def _remember(self, shape: tuple) -> None:
+        # Bodies whose words differ from row to row would fill the memory.
+        if len(self._fine) >= _MOST_SHAPES:
+            self._fine.clear()
+        self._fine.add(shape)
+
+
+_KEYS = ("custom_id", "method", "url", "body")
+_SAME_ID = "the same custom_id; give every request its own"
+_MOST_SHAPES = 1_000
+
+
+def cap_of(body: Mapping[str, Any], url: str) -> int:
+    """The most tokens that all answers to the body can have together; 0 without a cap."""
+    for name in CAPS.get(url, ()):
+        cap = body.get(name)
+        if isinstance(cap, int) and cap > 0:
+            count = body.get("n")
+            return cap * count if isinstance(count, int) and count > 1 else cap
+    return 0
+
+
+def prompt_size(request: Mapping[str, Any]) -> tuple[int, int]:
+    """The UTF-8 bytes of text that a model reads in the request, and the most that pictures cost.
+
+    The second are tokens, by the rule of `image_tokens`; for a link the most that its detail can
+    cost.
+    """
+    reader, body = _Reader(), orjson.loads(encode(request))["body"]
+    reader.read(body)
+    return reader.text, reader.image_tokens(body)
+
+
+class _Reader:
+    """Goes through a body once: the text that the model reads, the pictures, and its shape.
+
+    The shape is what the API's rules depend on: all keys, all words, the types of everything else.
+    Bodies that differ in their texts and numbers only have the same.
+    """
+
+    def __init__(self) -> None:
+        self.text = 0
+        self.odd = False
+        self.pictures: list[tuple[Any, Any]] = []
+        self._schemas: dict[str, tuple[Any, bytes]] = {}
+
+    def read(self, body: dict) -> tuple:
+        self.text, self.odd, self.pictures = 0, False, []
+        shape = self._shape
+        return tuple(
+            [
+                (key, self._schema(key, value) if key in _SCHEMAS else shape(value, key))
+                for key, value in body.items()
+            ]
+        )
+
+    def image_tokens(self, body: dict) -> int:
+        model = str(body.get("model"))
+        return sum(token_bound(url, detail, model) for url, detail in self.pictures)
+
+    def _shape(self, value: Any, key: str) -> Any:
+        kind = type(value)
+        if kind is str:
+            if key in _TEXTS:
+                self.text += len(value) if value.isascii() else len(value.encode())
+                return str
+            return str if key in _LOOSE else value
+        if kind is dict:
+            if "image_url" in value:
+                self._picture(value)
+            shape = self._shape
+            return tuple([(inner, shape(part, inner)) for inner, part in value.items()])
+        if kind is list or kind is tuple:
+            shape = self._shape
+            return frozenset([shape(part, key) for part in value])
+        if kind is int and key in _TEXTS:
+            # A token in place of text.
+            self.text += 1
+        elif kind is bool:
+            return (value,)
+        self.odd = self.odd or kind not in _PLAIN
+        return kind
+
+    def _schema(self, key: str, value: Any) -> bytes:
+        """Large, and nearly always the one of the body before."""
+        known, encoded = self._schemas.get(key, (None, b""))
+        if known is not value and not _equal(known, value):
+            encoded = orjson.dumps(value, default=str, option=_OPTIONS)
+            self._schemas[key] = value, encoded
+        self.text += len(encoded)
+        return encoded
+
+    def _picture(self, part: dict[str, Any]) -> None:
+        image: Any = part["image_url"]
+        detail = part.get("detail")
+        if isinstance(image, dict):
+            image, detail = image.get("url"), image.get("detail", detail)
+        self.pictures.append((image, detail))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except ValueError:
+        # There are arrays in them.
+        return False
+
+
+# Text that the model reads; other text that varies from row to row; what is large and does not.
+_TEXTS = {"content", "text", "input", "prompt", "instructions", "arguments", "output", "refusal"}
+_LOOSE = {
+    "url", "image_url", "data", "file_data", "user", "safety_identifier", "prompt_cache_key", "id",
+    "call_id", "tool_call_id", "name", "filename",
+}  # fmt: skip
+_SCHEMAS = {"response_format", "text", "tools", "functions"}
+_PLAIN = {int, float, type(None)}
+
+
+# JSON
+
+
+def encode(request: Any) -> bytes:
+    """One line of a batch file, with its line break. Numpy numbers and arrays become plain ones.
+
+    Raises ValueError, naming the place, for what JSON cannot say: NaN and infinity, bytes, dates,
+    lone surrogates, keys that are not text, other objects.
+    """
+    try:
+        line = orjson.dumps(request, default=_listed, option=_OPTIONS)
+    except TypeError as error:
+        raise ValueError(f"is not JSON: {_fault(request) or error}") from None
+    # orjson writes NaN as null without a word, so every null is looked at a second time. Looking
+    # for the plain word first is a hundred times as fast as the pattern.
+    if b"null" in line and _NULL.search(line) and (fault := _fault(request)):
+        raise ValueError(f"is not JSON: {fault}")
+    return line
+
+
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_APPEND_NEWLINE
+_NULL = re.compile(rb"(?:^|[:,\[])null")
+
+
+def _listed(value: Any) -> list:
+    """Arrays of text, as Parquet gives them."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"type {type(value).__name__} is not JSON serializable")
+
+
+def _fault(request: Any) -> str:
+    try:
+        return _not_json(request)
+    except RecursionError:
+        return "it is nested too deeply"
+
+
+def _not_json(value: Any, place: str = "") -> str:
+    """What stands where in the value that JSON cannot say, or an empty string."""
+    if isinstance(value, dict):
+        if odd := [key for key in value if not isinstance(key, str) or _has_surrogate(key)]:
+            return f"{place or 'it'} has the key {odd[0]!r}; write it as plain text"
+        parts = [(f"{place}.{key}" if place else key, part) for key, part in value.items()]
+    elif isinstance(value, list | tuple | np.ndarray):
+        parts = [(f"{place}[{number}]", part) for number, part in enumerate(value)]
+    elif isinstance(value, float | np.floating):
+        return "" if math.isfinite(value) else f"{place or 'it'} is {value}"
+    elif isinstance(value, str):
+        return f"{place} has a lone surrogate (half a character)" if _has_surrogate(value) else ""
+    else:
+        try:
+            orjson.dumps(value, option=_OPTIONS)
+        except TypeError as error:
+            if isinstance(value, type):
+                return f"{place} is the class {value.__name__}; answer_format makes its format"
+            way = (
+                "tolist() makes it a list" if hasattr(value, "tolist") else "str(...) makes it text"
+            )
+            return f"{place} is of type {type(value).__name__} ({error}); {way}"
+        return ""
+    return next(filter(None, (_not_json(part, at) for at, part in parts)), "")
+
+
+def _has_surrogate(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+# Ids, and which request goes into which file
 
 
 class SeenIds:
@@ -56,68 +410,6 @@ class SeenIds:
         self._recent = {}
 
 
-# openai/types/batch_create_params.py in the SDK ("50,000 requests", "200 MB", "50,000 embedding
-# inputs across all requests"). Whether a MB is 10^6 or 2^20 bytes is not documented; the smaller
-# one is safe.
-MAX_REQUESTS = 50_000
-MAX_BYTES = 200_000_000
-MAX_INPUTS = 50_000
-
-
-# The names of the cap on the answer, the one to write first: openai/types/chat/, .../responses/ and
-# openai/types/ completion_create_params.py, response_create_params.py.
-CAPS = {
-    "/v1/chat/completions": ("max_completion_tokens", "max_tokens"),
-    "/v1/responses": ("max_output_tokens",),
-    "/v1/completions": ("max_tokens",),
-}
-
-
-def cap_of(request: dict) -> int:
-    """The most tokens that all answers to the request can have together; 0 without a cap."""
-    body = request["body"]
-    caps = (body.get(name) for name in CAPS.get(request["url"], ()))
-    cap = next((cap for cap in caps if isinstance(cap, int) and cap > 0), 0)
-    count = body.get("n")
-    return cap * (count if isinstance(count, int) and count > 1 else 1)
-
-
-# What a model reads, of whatever endpoint; the rest of a body is for the API.
-_READ = ("messages", "input", "instructions", "prompt", "tools", "functions")
-_FRAME = {"role", "type", "id", "call_id", "detail", "status", "phase", "image_url", "url"}
-
-
-def prompt_size(request: dict) -> tuple[int, int]:
-    """The UTF-8 bytes of text that a model reads in the request, and the most that pictures cost.
-
-    The second are tokens, by the rules of `image_tokens`.
-    """
-    body = request["body"]
-    format = body.get("response_format") or (body.get("text") or {}).get("format") or {}
-    schema = format.get("json_schema") or format.get("schema") if isinstance(format, dict) else None
-    sizes = [_size(body.get(key)) for key in _READ] + [_size(schema)]
-    return sum(text for text, _ in sizes), sum(tokens for _, tokens in sizes)
-
-
-def _size(value: Any) -> tuple[int, int]:
-    if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode("utf-8", "replace")), 0
-    if isinstance(value, dict):
-        sizes = [_size(part) for key, part in value.items() if key not in _FRAME]
-        if image := value.get("image_url"):
-            url, detail = (
-                (image.get("url"), image.get("detail"))
-                if isinstance(image, dict)
-                else (image, value.get("detail"))
-            )
-            sizes.append((0, token_bound(url, detail)))
-    elif isinstance(value, list | tuple):
-        sizes = [_size(part) for part in value]
-    else:
-        return len(str(value)) if value is not None else 0, 0
-    return sum(text for text, _ in sizes), sum(tokens for _, tokens in sizes)
-
-
 class Packing:
     """Requests go into files in order, each file within its limits."""
 
@@ -139,244 +431,3 @@ class Packing:
         self._bytes += size
         self._inputs += inputs
         return begins
-
-
-def embedding_inputs(request: Any) -> int:
-    """How many texts the request asks embeddings of; 0 for other requests.
-
-    One text, a list of texts, one text as a list of tokens, or a list of those:
-    openai/types/embedding_create_params.py.
-    """
-    url = request.get("url") if isinstance(request, dict) else None
-    if not isinstance(url, str) or url != "/v1/embeddings":
-        return 0
-    body = request.get("body")
-    texts = body.get("input") if isinstance(body, dict) else None
-    several = isinstance(texts, list) and texts and not isinstance(texts[0], int)
-    return len(texts) if several else 1
-
-
-_SAMPLING = {"temperature", "top_p", "top_logprobs", "logprobs"}
-
-
-def unsuited(body: dict, url: str) -> list[str]:
-    """What the endpoint or the model refuses in a body that names its model.
-
-    https://developers.openai.com/api/docs/guides/deployment-checklist for sampling;
-    https://qiita.com/kai_kou/items/92d3e48a0e78bfa1d853 for max_tokens.
-    """
-    problems = []
-    messages = body.get("messages")
-    if body.get("stream") is True:
-        problems.append("asks for streaming, which a batch cannot do; take 'stream' out of it")
-    if url == "/v1/chat/completions":
-        problems += _unsuited_messages(messages)
-    answer_format = body.get("response_format")
-    if answer_format is not None and not _is_format(answer_format):
-        problems.append("its response_format is not one of the API; make it with answer_format")
-    if url == "/v1/embeddings" and not body.get("input"):
-        problems.append("has no input")
-    if not body["model"].startswith("gpt-6"):
-        return problems
-    if not _SAMPLING.isdisjoint(body) and "none" not in _efforts(body):
-        (name, *_) = sorted(_SAMPLING & body.keys())
-        problems.append(f"has {name}, which is refused unless the reasoning effort is 'none'")
-    if messages is not None and "max_tokens" in body:
-        problems.append("has max_tokens, which is refused; write max_completion_tokens")
-    return problems
-
-
-def _unsuited_messages(messages: Any) -> list[str]:
-    """Only an assistant may say nothing: openai/types/chat/chat_completion_message_param.py."""
-    if not isinstance(messages, list | tuple) or not messages:
-        return ["has no messages"]
-    for number, message in enumerate(messages, start=1):
-        if not isinstance(message, dict):
-            return [f"has a message {number} that is no object"]
-        content = message.get("content")
-        if not isinstance(content, str | list | tuple) and message.get("role") != "assistant":
-            return [f"has a message {number} without text; its content is {content!r:.40}"]
-    return []
-
-
-def _is_format(answer_format: Any) -> bool:
-    """openai/types/chat/completion_create_params.py"""
-    kind = answer_format.get("type") if isinstance(answer_format, dict) else None
-    return kind in ("text", "json_object", "json_schema")
-
-
-def _efforts(body: dict) -> list:
-    reasoning = body.get("reasoning")
-    nested = reasoning.get("effort") if isinstance(reasoning, dict) else None
-    return [nested, body.get("reasoning_effort")]
-
-
-# The API documents "required, a string, unique in the batch" and no length. 64 plain characters
-# are what the compatible services that document a limit accept as well.
-ID_RULE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-ID_RULE_TEXT = "1 to 64 of the characters A-Z a-z 0-9 _ -"
-
-ENDPOINTS = {
-    "/v1/responses", "/v1/chat/completions", "/v1/embeddings", "/v1/completions",
-    "/v1/moderations", "/v1/images/generations", "/v1/images/edits",
-}  # fmt: skip
-
-_KEYS = ("custom_id", "method", "url", "body")
-_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_APPEND_NEWLINE
-_SHOWN = 10
-_SAME_ID = "the same custom_id; give every request its own"
-_NULL = re.compile(rb"(?:^|[:,\[])null")
-
-
-class BatchFileError(ValueError):
-    """Requests that the API would refuse. ``problems`` holds all of them, one sentence each."""
-
-    def __init__(self, problems: list[str]):
-        self.problems = problems
-        more = len(problems) - _SHOWN
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        lines = [f"{count}, nothing was uploaded:", *problems[:_SHOWN]]
-        super().__init__("\n- ".join(lines) + (f"\n... and {more} more" if more > 0 else ""))
-
-
-def encode(request: Any) -> bytes:
-    """One line of a batch file, with its line break. Numpy numbers become plain ones.
-
-    Raises ValueError, naming the place, for what JSON cannot say: NaN and infinity, bytes, dates,
-    lone surrogates, keys that are not text, other objects.
-    """
-    try:
-        line = orjson.dumps(request, option=_OPTIONS)
-    except TypeError as error:
-        raise ValueError(f"is not JSON: {_fault(request) or error}") from None
-    # orjson writes NaN as null without a word, so every null is looked at a second time. Looking
-    # for the plain word first is a hundred times as fast as the pattern.
-    if b"null" in line and _NULL.search(line) and (fault := _fault(request)):
-        raise ValueError(f"is not JSON: {fault}")
-    return line
-
-
-def _fault(request: Any) -> str:
-    try:
-        return _not_json(request)
-    except RecursionError:
-        return "it is nested too deeply"
-
-
-def _not_json(value: Any, place: str = "") -> str:
-    """What stands where in the value that JSON cannot say, or an empty string."""
-    if isinstance(value, dict):
-        if odd := [key for key in value if not isinstance(key, str) or _has_surrogate(key)]:
-            return f"{place or 'it'} has the key {odd[0]!r}; write it as plain text"
-        parts = [(f"{place}.{key}" if place else key, part) for key, part in value.items()]
-    elif isinstance(value, list | tuple | np.ndarray):
-        parts = [(f"{place}[{number}]", part) for number, part in enumerate(value)]
-    elif isinstance(value, float | np.floating):
-        return "" if math.isfinite(value) else f"{place or 'it'} is {value}"
-    elif isinstance(value, str):
-        return f"{place} has a lone surrogate (half a character)" if _has_surrogate(value) else ""
-    else:
-        try:
-            orjson.dumps(value, option=_OPTIONS)
-        except TypeError as error:
-            if isinstance(value, type):
-                return f"{place} is the class {value.__name__}; answer_format makes its format"
-            return f"{place} is of type {type(value).__name__} ({error}); str(...) makes it text"
-        return ""
-    return next(filter(None, (_not_json(part, at) for at, part in parts)), "")
-
-
-def _has_surrogate(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
-
-
-class Checks:
-    """The rules of a batch file, applied to one request after the other.
-
-    The API's own answers to each breach are in the Batch guide,
-    https://developers.openai.com/api/docs/guides/batch, and in openai/types/batch_error.py.
-    """
-
-    def __init__(self, max_bytes: int = MAX_BYTES):
-        self.max_bytes = max_bytes
-        self.count = self.bytes = self.longest = self.inputs = 0
-        self.model = self.url = ""
-        self.ids = SeenIds()
-        self.problems: list[str] = []
-
-    def add_line(self, number: int, line: bytes) -> None:
-        """Checks one line of a file."""
-        try:
-            request = orjson.loads(line)
-        except ValueError as error:
-            self.count += 1
-            self.problems.append(f"line {number}: is not JSON ({error})")
-        else:
-            self.add(number, request)
-            self.inputs += embedding_inputs(request)
-
-    def add(self, number: int, request: Any) -> bytes:
-        """The request as a line of the file; empty, and the reasons kept, if it cannot be one."""
-        self.count += 1
-        if not isinstance(request, dict):
-            kind = f"a {type(request).__name__}, not an object"
-            found = "nothing; does the function return it?" if request is None else kind
-            self.problems.append(f"line {number}: is {found}")
-            return b""
-        problems = self._problems(number, request)
-        line = b""
-        try:
-            line = encode(request)
-        except ValueError as error:
-            problems.append(str(error))
-        size = len(line)
-        if size > self.max_bytes:
-            found = f"{size:,} bytes, over the {self.max_bytes:,} of a whole batch file"
-            problems.append(f"has {found}; shorten its text or shrink its pictures")
-        for problem in problems:
-            self.problems.append(f"line {number} ({request.get('custom_id')!r:.80}): {problem}")
-        self.bytes += size
-        self.longest = max(self.longest, size)
-        return line
-
-    def finish(self) -> None:
-        """Raises `BatchFileError` if anything was found."""
-        for custom_id, number, place in self.ids.far_apart():
-            self.problems.append(f"line {number} ({custom_id!r}): {place} has {_SAME_ID}")
-        if self.count == 0:
-            self.problems.append(
-                "there are no requests; check the table that they are made from, and whether they "
-                "come from a generator, which gives them only once"
-            )
-        if self.problems:
-            raise BatchFileError(self.problems)
-
-    def _problems(self, number: int, request: dict) -> list[str]:
-        get = request.get
-        custom_id, method, url, body = get("custom_id"), get("method"), get("url"), get("body")
-        if custom_id is None or method is None or url is None or body is None:
-            return [f"lacks {', '.join(key for key in _KEYS if get(key) is None)}"]
-        problems = []
-        if not isinstance(custom_id, str):
-            kind = type(custom_id).__name__
-            problems.append(f"its custom_id is of type {kind}, not text; with_ids makes it text")
-        elif not ID_RULE.fullmatch(custom_id):
-            problems.append(f"its custom_id is not {ID_RULE_TEXT}")
-        elif place := self.ids.add(custom_id, number):
-            problems.append(f"{place} has {_SAME_ID}")
-        if not isinstance(method, str) or method != "POST":
-            problems.append(f"its method is {method!r}; only POST exists")
-        if not isinstance(url, str) or url not in ENDPOINTS:
-            served = ", ".join(sorted(ENDPOINTS))
-            return [*problems, f"the Batch API does not serve {url!r}, only {served}"]
-        self.url = self.url or url
-        if url != self.url:
-            problems.append(f"goes to {url}, the lines before to {self.url}; make one job for each")
-        model = body.get("model") if isinstance(body, dict) else None
-        if not isinstance(model, str) or not model:
-            return [*problems, "its body names no model"]
-        self.model = self.model or model
-        if model != self.model:
-            before = f"the lines before {self.model}; make one job for each"
-            problems.append(f"asks {model}, {before}")
-        return problems + unsuited(body, url)

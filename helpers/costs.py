@@ -1,18 +1,33 @@
 """What a job will cost, before it starts, and what it did cost, from the usage in its answers."""
 
+import functools
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from openai.types import Batch, CompletionUsage
 
-from helpers.batchfile import Shard, read
-from helpers.checks import encode
-from helpers.paths import DATA
+from helpers.batchfile import Shard
+from helpers.checks import prompt_size
+from helpers.paths import DATA, ROOT
 
 PRICES = DATA / "prices.csv"
+
+# Prompts are cached from this length on, and from the GPT-5.6 family on writing to the cache costs
+# more than reading the prompt: https://developers.openai.com/api/docs/guides/prompt-caching
+_CACHED_FROM = 1_024
+_CACHE_WRITE = 1.25
+# Above this many prompt tokens a request costs twice as much for its prompt and 1.5 times for its
+# answer: https://developers.openai.com/api/docs/models/gpt-6.2-sol.md
+_LARGE, _LARGE_PROMPT, _LARGE_ANSWER = 272_000, 2.0, 1.5
+# The longest answer that the same page names; those of other models were not found.
+_LONGEST_ANSWER = 128_000
+# English text has about four bytes a token: an assumption, used only beside pictures.
+_TOKENS_PER_BYTE = 0.25
 
 
 class BudgetError(RuntimeError):
@@ -28,76 +43,180 @@ class Price:
     output: float
     as_of: str
 
-    def of(self, prompt: float, cached: float, completion: float) -> float:
-        """US dollars for so many tokens; the cached ones are part of the prompt's."""
-        uncached = prompt - cached
+    def of(self, prompt: float, cached: float, completion: float, cache_write: float = 0) -> float:
+        """US dollars for so many tokens; the cached and newly cached ones are part of the prompt's.
+
+        Takes columns of tokens, too.
+        """
+        uncached = prompt - cached + cache_write * (_CACHE_WRITE - 1)
         return (uncached * self.input + cached * self.cached + completion * self.output) / 1e6
 
 
-def price(model: str, service: str = "batch", table: Path = PRICES) -> Price:
-    """The price of a model from the price table; ``service`` is ``batch`` or ``standard``.
+def price(model: str, service: str = "batch", *, table: Path | None = None) -> Price:
+    """The price of a model; ``service`` is ``batch`` or ``standard``.
 
-    Raises LookupError with the models that the table has a price for, or for half a price.
+    Looked for in ``table``, or else in the file that COOKBOOK_PRICES names and then in
+    ``data/prices.csv``. In local mode a model without a price costs nothing. Raises LookupError for
+    a model without a price, or with half a price, and says what to write where.
     """
-    prices = pd.read_csv(table, dtype={"shutdown_date": str})
-    known = prices[prices["service"] == service].set_index("model")
-    file = f"{table.parent.name}/{table.name}"
-    if model not in known.index:
+    own = os.environ.get("COOKBOOK_PRICES", "")
+    files = [table] if table else [*([ROOT / own] if own else []), PRICES]
+    for file in files:
+        prices = _read(file, file.stat().st_mtime_ns if file.exists() else 0)
+        if (model, service) in prices.index:
+            return _price(prices.loc[(model, service)], model, service, file)
+    if os.environ.get("COOKBOOK_MODE") == "local":
+        return Price(0, 0, 0, "")
+    known = sorted({name for name, kind in prices.index if kind == service})
+    raise LookupError(
+        f"There is no {service} price for {model!r}, only for {', '.join(known)}. Write its prices "
+        "in US dollars per million tokens into a file of your own, and name it in "
+        "COOKBOOK_PRICES:\nmodel,service,input,cached_input,output,as_of,source\n"
+        f"{model},batch,...\n{model},standard,..."
+    )
+
+
+@functools.cache
+def _read(file: Path, changed: int) -> pd.DataFrame:
+    """The prices of a file, by model and service; ``changed`` has it read again after a change."""
+    columns = {"shutdown_date": str, "model": str, "service": str}
+    try:
+        return pd.read_csv(file, dtype=columns).set_index(["model", "service"]).sort_index()
+    except (OSError, ValueError, KeyError) as error:
         raise LookupError(
-            f"{file} has no {service} price for {model!r}, only for "
-            f"{', '.join(known.index)}. Add its lines, batch and standard, with date and source."
-        )
-    found = known.loc[model]
-    if found[["input", "output"]].isna().any():
+            f"The prices in {file.name} cannot be read ({error}). The file needs the columns "
+            "model, service, input, cached_input, output."
+        ) from None
+
+
+def _price(found: pd.Series, model: str, service: str, file: Path) -> Price:
+    rates = {name: pd.to_numeric(found[name]) for name in ("input", "cached_input", "output")}
+    if not (math.isfinite(rates["input"]) and math.isfinite(rates["output"])):
         raise LookupError(
-            f"{file}: the {service} line of {model!r} lacks a price for input or output. Fill it "
-            "in; 0 if it costs nothing."
+            f"{file.name}: the {service} line of {model!r} lacks a price for input or output. Fill "
+            "it in; 0 if it costs nothing."
         )
     # Where no price for cached input is known, it counts as uncached: too high, never too low.
-    cached = found["cached_input"] if pd.notna(found["cached_input"]) else found["input"]
-    return Price(found["input"], cached, found["output"], found["as_of"])
+    cached = rates["cached_input"] if pd.notna(rates["cached_input"]) else rates["input"]
+    as_of = str(found.get("as_of", ""))
+    return Price(float(rates["input"]), float(cached), float(rates["output"]), as_of)
 
 
 def estimate(
     shards: Sequence[Shard],
     tried: Sequence[dict],
     usages: Sequence[CompletionUsage],
-    budget: float,
+    *,
+    budget: float | None = None,
 ) -> pd.DataFrame:
-    """Tokens and US dollars of the whole job, measured on the requests already tried.
+    """Tokens and US dollars of the batch files, measured on the requests already tried.
 
-    Two lines: ``expected`` (prompt tokens per byte, or per request where pictures are embedded, and
-    answer tokens per request as in the tried requests) and
-    ``longest`` (every answer as long as its max_completion_tokens allows; unknown without a cap;
-    the prompts as expected, so leave the budget some margin).
-    Columns: input_tokens, output_tokens, batch_usd, standard_usd. Raises `BudgetError` when either
-    line (without a cap only the first) costs more than ``budget`` US dollars, and ValueError
-    without a tried request.
+    Prompts count by the length of their own texts, with the tokens per byte that the tried ones
+    showed, and by the pixels of their pictures (`helpers.image_tokens`). Two lines: ``expected``
+    (the tokens per byte of all tried requests together, answers as long as theirs on average) and
+    ``longest`` (the most tokens per byte that one of them showed, every answer as long as its cap
+    allows, without a cap 128,000 tokens; long prompts as if all were newly cached).
+    Columns: input_tokens, output_tokens, batch_usd, standard_usd.
+
+    Raises `BudgetError` when either line, and what the tried requests cost, come to more than
+    ``budget`` US dollars, and ValueError without a tried request. `submit` compares the table with
+    a budget once more, where the money leaves.
     """
     if not shards or not tried or len(tried) != len(usages):
         raise ValueError("Needs batch files, tried requests, and one usage for each tried one.")
-    requests = sum(shard.requests for shard in shards)
-    repeats = requests / len(usages)
-    encoded = [encode(request) for request in tried]
-    # Text costs tokens by its length. An embedded picture does not: its bytes say nothing.
-    pictures = any(b'"image_url"' in line for line in encoded)
-    by_length = sum(shard.bytes for shard in shards) / sum(map(len, encoded))
-    prompt = sum(usage.prompt_tokens for usage in usages)
-    prompt *= repeats if pictures else by_length
-    answer = sum(usage.completion_tokens for usage in usages) * repeats
-    lines = {"expected": (prompt, answer), "longest": (prompt, _longest_answers(shards))}
-    batch, standard = (price(shards[0].model, service) for service in ("batch", "standard"))
-    table = pd.DataFrame.from_dict(
-        {name: _line(tokens[0], 0, tokens[1], batch, standard) for name, tokens in lines.items()},
-        orient="index",
-    )
-    highest = table["batch_usd"].max()
-    if highest > budget:
+    measured = _Measured(tried, usages)
+    services = {service: price(shards[0].model, service) for service in ("batch", "standard")}
+    highest = {
+        shard.sha256: max(
+            _usd(*measured.expected(shard), services["batch"]),
+            _usd(*measured.longest(shard), services["batch"]),
+        )
+        for shard in shards
+    }
+    lines = {}
+    for name, tokens_of in (("expected", measured.expected), ("longest", measured.longest)):
+        found = [tokens_of(shard) for shard in shards]
+        lines[name] = {
+            "input_tokens": round(sum(prompt for prompt, _, _ in found)),
+            "output_tokens": round(sum(answer for _, answer, _ in found)),
+        } | {
+            f"{service}_usd": sum(_usd(*tokens, rates) for tokens in found)
+            for service, rates in services.items()
+        }
+    table = pd.DataFrame.from_dict(lines, orient="index")
+    table.attrs = {"highest": highest, "tried": measured.cost(services["standard"])}
+    if budget is not None:
+        check_budget(table, shards, budget)
+    return table
+
+
+def check_budget(expected: pd.DataFrame, shards: Sequence[Shard], budget: float) -> None:
+    """Raises `BudgetError` unless these batch files fit the budget, by a table of `estimate`.
+
+    What the tried requests have cost counts as well. Raises ValueError for a budget that is no
+    number of US dollars.
+    """
+    if not isinstance(budget, int | float) or not math.isfinite(budget) or budget < 0:
+        raise ValueError(f"The budget is {budget!r}. It has to be a number of US dollars.")
+    highest = expected.attrs.get("highest", {})
+    if unknown := [shard.path.name for shard in shards if shard.sha256 not in highest]:
         raise BudgetError(
-            f"This job could cost {highest:.4f} US dollars, the budget is {budget:.4f}. It is "
+            f"The estimate is not of these batch files ({unknown[0]} is another one). Nothing was "
+            "submitted. Run estimate again with the files that are to be submitted."
+        )
+    cost = expected.attrs["tried"] + sum(highest[shard.sha256] for shard in shards)
+    if cost > budget:
+        raise BudgetError(
+            f"This job could cost {cost:.4f} US dollars, the budget is {budget:.4f}. It is "
             "not submitted. Raise the budget, lower max_completion_tokens, or take fewer rows."
         )
-    return table
+
+
+class _Measured:
+    """What tried requests show of others: tokens of prompts by their length, and of answers."""
+
+    def __init__(self, tried: Sequence[dict], usages: Sequence[CompletionUsage]):
+        sizes = [prompt_size(request) for request in tried]
+        prompts = [usage.prompt_tokens for usage in usages]
+        texts = sum(text for text, _ in sizes)
+        pictures = sum(pixels for _, pixels in sizes)
+        self.mean = self._rate(sum(prompts), texts, pictures)
+        each = zip(prompts, sizes, strict=True)
+        self.most = max(self._rate(prompt, *size) for prompt, size in each)
+        self.answer = sum(usage.completion_tokens for usage in usages) / len(usages)
+        self.usages = usages
+
+    def _rate(self, prompt: float, text: int, pictures: int) -> float:
+        """Tokens per byte of text.
+
+        What the pictures cost by their rule is taken off. The rule is an assumption for some
+        models; where it takes off too much, a text still counts as an ordinary one.
+        """
+        least = _TOKENS_PER_BYTE if pictures else 0
+        return max(least, (prompt - pictures) / max(text, 1))
+
+    def expected(self, shard: Shard) -> tuple[float, float, float]:
+        """Tokens of the prompts, of the answers, and of the prompts newly cached."""
+        return self._tokens(self.mean, shard, self.answer * shard.requests)
+
+    def longest(self, shard: Shard) -> tuple[float, float, float]:
+        """The same, at most."""
+        answers = shard.answer_tokens + shard.uncapped * _LONGEST_ANSWER
+        return self._tokens(self.most, shard, answers)
+
+    def _tokens(self, rate: float, shard: Shard, answers: float) -> tuple[float, float, float]:
+        prompts = rate * shard.text_bytes + shard.image_tokens
+        longest = rate * shard.longest_text + shard.image_tokens
+        return prompts, answers, prompts if longest >= _CACHED_FROM else 0
+
+    def cost(self, standard: Price) -> float:
+        return sum(
+            standard.of(usage.prompt_tokens, 0, usage.completion_tokens) for usage in self.usages
+        )
+
+
+def _usd(prompt: float, answer: float, cache_write: float, rates: Price) -> float:
+    return rates.of(prompt, 0, answer, cache_write)
 
 
 def actual(outcomes: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -105,39 +224,33 @@ def actual(outcomes: pd.DataFrame, model: str) -> pd.DataFrame:
 
     Failed requests without usage count nothing; truncated and refused answers are billed.
     """
-    tokens = outcomes[["prompt_tokens", "cached_tokens", "completion_tokens"]].sum()
-    line = _line(*tokens, price(model, "batch"), price(model, "standard"))
+    prompt, answer = outcomes["prompt_tokens"], outcomes["completion_tokens"]
+    written = outcomes.get("cache_write_tokens", 0)
+    large = prompt > _LARGE
+    line: dict[str, float] = {
+        "input_tokens": int(prompt.sum()),
+        "output_tokens": int(answer.sum()),
+    }
+    for service in ("batch", "standard"):
+        rates = price(model, service)
+        prompts = rates.of(prompt, outcomes["cached_tokens"], 0, written)
+        answers = rates.of(0, 0, answer)
+        usd = prompts * np.where(large, _LARGE_PROMPT, 1) + answers * np.where(
+            large, _LARGE_ANSWER, 1
+        )
+        line[f"{service}_usd"] = float(usd.sum())
     return pd.DataFrame.from_dict({"actual": line}, orient="index")
 
 
 def cost_so_far(batch: Batch) -> float | None:
     """US dollars of what the batch has answered; None where its usage or price is not known."""
-    if batch.usage is None or batch.model is None:
-        return None
     usage = batch.usage
-    try:
-        known = price(batch.model)
-    except LookupError:
+    if usage is None or batch.model is None:
         return None
-    return known.of(
-        usage.input_tokens, usage.input_tokens_details.cached_tokens, usage.output_tokens
-    )
-
-
-def _longest_answers(shards: Sequence[Shard]) -> float:
-    bodies = (request["body"] for shard in shards for request in read(shard.path))
-    return sum(_longest_answer(body) for body in bodies)
-
-
-def _longest_answer(body: dict) -> float:
-    cap = body.get("max_completion_tokens") or body.get("max_tokens") or math.nan
-    return cap * (body.get("n") or 1)
-
-
-def _line(prompt: float, cached: float, answer: float, batch: Price, standard: Price) -> dict:
-    return {
-        "input_tokens": round(prompt),
-        "output_tokens": round(answer) if math.isfinite(answer) else pd.NA,
-        "batch_usd": batch.of(prompt, cached, answer),
-        "standard_usd": standard.of(prompt, cached, answer),
-    }
+    details = getattr(usage, "input_tokens_details", None)
+    try:
+        rates = price(batch.model)
+        cached = getattr(details, "cached_tokens", 0) or 0
+        return rates.of(usage.input_tokens, cached, usage.output_tokens)
+    except (LookupError, AttributeError, TypeError):
+        return None

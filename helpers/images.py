@@ -1,39 +1,113 @@
 """A picture as the image part of a request, made fit to send; sizes, tokens, contact sheet."""
 
 import base64
+import binascii
 import io
 import math
 import os
 import re
 import struct
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from functools import cache
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
-import pandas as pd
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-Picture = str | PathLike | bytes | Image.Image
+Picture = str | PathLike | bytes | bytearray | Image.Image | Mapping[str, Any]
 
 LONG_SIDE = 768
-LINK = re.compile(r"(?:https?://|data:)", re.IGNORECASE)
-_QUALITY = 85
+
+# openai/types/chat/chat_completion_content_part_image_param.py; "original" counts as "auto" does.
+Detail = Literal["auto", "low", "high", "original"]
 
 # What the API reads: https://developers.openai.com/api/docs/guides/images-vision
 _MEDIA_TYPES = {
     "PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif",
 }  # fmt: skip
+_LINK = re.compile(r"https?://[^\s/]", re.IGNORECASE)
+_DATA_URL = re.compile(r"data:image/(?:png|jpe?g|webp|gif);base64,", re.IGNORECASE)
+
+
+class PictureError(ValueError):
+    """A picture cannot be read or sent. The message names the file."""
+
+
+# The part of a message
+
+
+def image_part(
+    picture: Picture, detail: Detail = "auto", long_side: int = LONG_SIDE
+) -> dict[str, Any]:
+    """The part of a message that shows the model a picture: ``{"type": "image_url", ...}``.
+
+    A link is passed on as it is, and has to be reachable for as long as the batch runs.
+    Everything else is embedded: a file, its bytes, those as base64 text, a Pillow image, or a cell
+    ``{"bytes": ..., "path": ...}`` as data sets have it. The very bytes are sent when they are fine
+    (PNG, JPEG, WEBP or still GIF, upright, opaque, in sRGB, without private metadata, at most
+    ``long_side`` pixels), otherwise a JPEG that is. HEIC is read where pillow-heif is installed.
+    Raises `PictureError` for what is not a whole picture, ValueError for another ``detail`` or a
+    ``long_side`` that is no number of pixels.
+    """
+    _check_detail(detail)
+    if not isinstance(long_side, int) or long_side < 1:
+        raise ValueError(f"long_side is {long_side!r}; it is a number of pixels, such as 768.")
+    if isinstance(picture, str) and _LINK.match(picture):
+        url = picture
+    elif isinstance(picture, str) and picture[:5].lower() == "data:":
+        if fault := url_fault(picture):
+            raise PictureError(f"The picture {picture[:40]!r} {fault}.")
+        url = picture
+    else:
+        media_type, content = embeddable(picture, long_side)
+        url = f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+    return {"type": "image_url", "image_url": {"url": url, "detail": detail}}
+
+
+def image_parts(
+    pictures: Iterable[Picture], detail: Detail = "auto", long_side: int = LONG_SIDE
+) -> list[dict[str, Any]]:
+    """`image_part` of each picture, in order, several at a time: decoding uses all cores.
+
+    Raises `PictureError` with all pictures that cannot be sent, and their numbers.
+    """
+
+    def part(numbered: tuple[int, Picture]) -> dict[str, Any] | str:
+        try:
+            return image_part(numbered[1], detail, long_side)
+        except PictureError as error:
+            return f"picture {numbered[0]}: {error}"
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = list(pool.map(part, enumerate(pictures, start=1)))
+    if problems := [found for found in parts if isinstance(found, str)]:
+        raise PictureError("\n- ".join([f"{len(problems)} of {len(parts)} pictures:", *problems]))
+    return [found for found in parts if not isinstance(found, str)]
+
+
+# Pictures made fit to send
+
+_QUALITY = 85
 _PRIVATE = {"exif", "xmp", "XML:com.adobe.xmp", "photoshop", "comment", "Comment"}
 _PLAIN_SEGMENTS = {"APP0", "APP2", "APP14"}
 _DAMAGE = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error,
 )  # fmt: skip
-
-
-class PictureError(ValueError):
-    """A picture cannot be read or sent. The message names the file."""
+# Pillow hands others, PostScript among them, to programs outside of it, whatever a file is named.
+_READ = (
+    "PNG", "JPEG", "MPO", "WEBP", "GIF", "TIFF", "BMP", "DIB", "TGA", "JPEG2000", "PPM", "ICO",
+    "PCX", "AVIF", "HEIF",
+)  # fmt: skip
+_HEIC = re.compile(rb"....ftyp(?:hei|hev|mif1|msf1)", re.DOTALL)
+# As base64 begins for the signatures of JPEG, PNG, GIF, WEBP.
+_BASE64 = re.compile(r"/9j/|iVBORw0KGgo|R0lGOD|UklGR")
+# Decoded, a picture of so many pixels takes 80 MB and more: one at a time is enough.
+_BIG = 20_000_000
+_one_big = threading.Lock()
 
 
 def embeddable(picture: Picture, long_side: int = LONG_SIDE) -> tuple[str, bytes]:
@@ -41,36 +115,75 @@ def embeddable(picture: Picture, long_side: int = LONG_SIDE) -> tuple[str, bytes
 
     Original bytes stay as they are when nothing has to change, so that the same file makes the
     same request on every machine. Otherwise: upright (EXIF orientation), first frame, transparency
-    on white, 8-bit RGB, shrunk to ``long_side``, without metadata such as a GPS position.
+    on white, colours in sRGB, 8 bits each, shrunk to ``long_side``, without metadata such as a GPS
+    position.
     """
-    if isinstance(picture, str | PathLike):
-        content: bytes | None = _read(picture)
-    elif isinstance(picture, bytes | bytearray):
-        content = bytes(picture)
-    elif isinstance(picture, Image.Image):
-        content = None
-    else:
-        raise PictureError(f"{picture!r:.80} is no picture, file name or link. Fill the cell.")
+    source = _content(picture)
     try:
-        if content is None:
-            return _encode(picture.copy(), long_side)
-        with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        if isinstance(source, Image.Image):
+            if source.format not in (None, *_READ):
+                raise UnidentifiedImageError
+            return _encoded(source.copy(), long_side)
+        with Image.open(io.BytesIO(source), formats=_formats()) as image:
+            pixels = image.width * image.height
+            # Pillow itself warns only, and a limit of None is the reader's wish to have none.
+            if pixels > (Image.MAX_IMAGE_PIXELS or math.inf):
                 raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
-            fine = _is_fine(image, long_side) and _ends_well(image.format, content)
+            format = image.format or ""
+            fine = _is_fine(image, long_side) and _ends_well(format, source)
             if not fine:
                 # JPEG can be decoded at a half, a quarter or an eighth of its size: much faster.
                 image.draft("RGB", (long_side, long_side))
-            image.load()
-            return (_MEDIA_TYPES[image.format], content) if fine else _encode(image, long_side)
+            with _one_big if pixels > _BIG else nullcontext():
+                image.load()
+                return (_MEDIA_TYPES[format], source) if fine else _encoded(image, long_side)
     except UnidentifiedImageError:
-        raise PictureError(f"{_name(picture)} is not a picture. Take it out.") from None
+        name = _name(picture)
+        if isinstance(source, bytes) and _HEIC.match(source):
+            way = "Install pillow-heif, and it is read, or save it as JPEG"
+            raise PictureError(f"{name} is HEIC, as phones take it. {way}.") from None
+        raise PictureError(f"{name} is not a picture. Take it out.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PictureError(f"{_name(picture)} is too large to open ({error}). Shrink it.") from None
     except _DAMAGE as error:
         raise PictureError(
             f"{_name(picture)} is damaged: {error}. Save it anew, or take it out."
         ) from error
+
+
+@cache
+def _formats() -> list[str]:
+    with suppress(ImportError):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    Image.init()
+    return [format for format in _READ if format in Image.OPEN]
+
+
+def _content(picture: Picture) -> bytes | Image.Image:
+    """The bytes of a picture, wherever they are."""
+    if isinstance(picture, Image.Image):
+        return picture
+    if isinstance(picture, Mapping) and (picture.get("bytes") or picture.get("path")):
+        return _content(picture.get("bytes") or picture["path"])
+    if isinstance(picture, bytes | bytearray):
+        picture = bytes(picture)
+        text = picture[:16].decode("latin-1")
+        return _decoded(picture) if _BASE64.match(text) else picture
+    if isinstance(picture, str) and _BASE64.match(picture) and len(picture) > 64:
+        return _decoded(picture.encode("ascii", "replace"))
+    if isinstance(picture, str | PathLike):
+        return _read(picture)
+    raise PictureError(f"{picture!r:.80} is no picture, file name or link. Fill the cell.")
+
+
+def _decoded(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(b"".join(text.split()), validate=True)
+    except binascii.Error as error:
+        message = f"The base64 text {text[:20].decode('latin-1')!r} is damaged: {error}."
+        raise PictureError(f"{message} Encode the file anew.") from None
 
 
 def _is_fine(image: Image.Image, long_side: int) -> bool:
@@ -83,6 +196,7 @@ def _is_fine(image: Image.Image, long_side: int) -> bool:
         and not _PRIVATE & image.info.keys()
         and not getattr(image, "text", None)
         and not image.getexif()
+        and not _foreign_profile(image)
         and {name for name, _ in getattr(image, "applist", [])} <= _PLAIN_SEGMENTS
     )
 
@@ -95,17 +209,24 @@ def _ends_well(format: str, content: bytes) -> bool:
     return content.endswith(ends[format])
 
 
-def _encode(image: Image.Image, long_side: int) -> tuple[str, bytes]:
+def _encoded(image: Image.Image, long_side: int) -> tuple[str, bytes]:
+    profile = _foreign_profile(image)
+    if image.mode in ("L", "RGB", "RGBA", "LA", "CMYK", "YCbCr"):
+        # First of all, so that no more than one copy at full size is ever in memory.
+        _shrink(image, long_side)
     ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith("I") and image.convert("I").getextrema()[1] > 255:
-        # 16 bits a pixel; a plain conversion would cut off instead of scaling.
-        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    if image.mode[0] in "IF":
+        image = _scaled(image)
+    alpha = None
     if image.has_transparency_data:
-        opaque = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(opaque, image.convert("RGBA"))
-    if image.mode != "RGB":
-        image = image.convert("RGB")
-    image.thumbnail((long_side, long_side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        image = image.convert("RGBA")
+        alpha = image.getchannel("A")
+    if profile:
+        image = _in_srgb(image, profile)
+    image = image.convert("RGB")
+    if alpha:
+        image = Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
+    _shrink(image, long_side)
     # A bare copy of the pixels: whatever else the file carried stays behind.
     bare = Image.frombytes("RGB", image.size, image.tobytes())
     memory = io.BytesIO()
@@ -113,160 +234,154 @@ def _encode(image: Image.Image, long_side: int) -> tuple[str, bytes]:
     return "image/jpeg", memory.getvalue()
 
 
+def _shrink(image: Image.Image, long_side: int) -> None:
+    image.thumbnail((long_side, long_side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    """Numbers of 16 or 32 bits, or fractions, as 8 bits; a plain conversion would cut them off."""
+    # Fractions go from 0 to 1 as often as from 0 to 255.
+    tops = (1, 255, 65_535) if image.mode == "F" else (255, 65_535)
+    image = image.convert("F")
+    low, high = cast("tuple[float, float]", image.getextrema())
+    if not math.isfinite(high - low):
+        raise ValueError("it has pixels that are no numbers")
+    if low < 0 or high > tops[-1]:
+        factor, start = 255 / max(high - low, 1e-9), low
+    else:
+        factor, start = next((255 / top, 0.0) for top in tops if high <= top)
+    return image.point(lambda value: value * factor + (0.5 - start * factor)).convert("L")
+
+
+def _foreign_profile(image: Image.Image) -> bytes:
+    """The colour profile of the picture, if it has one that is not sRGB."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return b""
+    try:
+        description = ImageCms.getProfileDescription(io.BytesIO(profile))
+    except (ImageCms.PyCMSError, OSError):
+        return b""
+    return b"" if "srgb" in description.lower() else profile
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """A camera's or phone's wider colours, where they would else look pale or wrong."""
+    image = image if image.mode in ("L", "CMYK") else image.convert("RGB")
+    try:
+        found = ImageCms.profileToProfile(
+            image, io.BytesIO(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, ValueError):
+        # A profile for another kind of picture than it is in.
+        return image
+    return found or image
+
+
 def _read(path: str | PathLike) -> bytes:
-    if LINK.match(str(path)):
-        raise PictureError(f"{str(path)[:80]} is a link; links are not fetched here.")
     try:
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:
-        raise PictureError(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or error}. Correct the name."
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise PictureError(f"{_name(path)} cannot be read: {reason}. Correct the name.") from None
 
 
 def _name(picture: Picture) -> str:
+    if isinstance(picture, Mapping):
+        return str(picture.get("path") or f"The picture of {len(picture['bytes'])} bytes")[:200]
     if isinstance(picture, bytes | bytearray):
         return f"The picture of {len(picture)} bytes"
     if isinstance(picture, Image.Image):
         name = getattr(picture, "filename", "") or f"{picture.width} x {picture.height}"
         return f"The picture {name} ({picture.mode})"
-    return str(picture)
+    name = str(picture)
+    return name if len(name) <= 200 else f"{name[:80]!r} and more"
 
 
-# openai/types/chat/chat_completion_content_part_image_param.py; "original" counts as "auto" does.
-Detail = Literal["auto", "low", "high", "original"]
+# Pictures in requests that are checked
+
+
+def url_fault(url: Any) -> str:
+    """What is wrong with the link or data URL of a picture in a request, or an empty string.
+
+    A link is not fetched.
+    """
+    if not isinstance(url, str) or _LINK.match(url):
+        return "" if isinstance(url, str) else f"is {url!r:.40}, no text; image_part makes it"
+    if url[:5].lower() != "data:":
+        return "is neither a link nor a data URL; image_part embeds a file"
+    if not (head := _DATA_URL.match(url)):
+        return "is no data URL of a PNG, JPEG, WEBP or GIF; image_part makes it"
+    try:
+        size_of(base64.b64decode(url[head.end() :], validate=True))
+    except _DAMAGE:
+        return "holds no picture; image_part makes it, or base64.b64encode(...).decode()"
+    return ""
+
+
+def size_of(content: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(content), formats=list(_MEDIA_TYPES)) as image:
+        return image.size
+
+
+# What a picture costs
 
 # Image tokens by patches of 32 pixels, from
 # https://developers.openai.com/api/docs/guides/images-vision. It gives the factor 1.2 for
 # gpt-6-astra and the gpt-5 families and does not name gpt-6-luna: an assumption, to be checked
-# against the usage of one real answer.
-_PATCH, _FACTOR, _LOW_SIDE, _HIGH_PATCHES = 32, 1.2, 512, 2_500
+# against the usage of one real answer. A picture of more patches than the last is refused.
+_PATCH, _FACTOR, _LOW_SIDE, _HIGH_PATCHES, _MOST_PATCHES = 32, 1.2, 512, 2_500, 30_000
+# The same guide: these models count tiles of 512 pixels instead, a base and so much for each, of a
+# picture fitted into 2,048 pixels with its short side shrunk to 768.
+_TILES = {"gpt-4o-mini": (2_833, 5_667), "gpt-4o": (85, 170)}
+_MOST_TILES = 8
 
 
-def image_part(picture: Picture, detail: Detail = "auto", long_side: int = LONG_SIDE) -> dict:
-    """The part of a message that shows the model a picture: ``{"type": "image_url", ...}``.
-
-    A link is passed on as it is, and has to be reachable for as long as the batch runs.
-    Everything else is embedded: its very bytes when they are fine (PNG, JPEG, WEBP or still GIF,
-    upright, opaque, without private metadata, at most ``long_side`` pixels), otherwise a JPEG that
-    is. Raises `PictureError` for what is not a whole picture, ValueError for another ``detail``
-    or a ``long_side`` that is no number of pixels.
-    """
-    _check_detail(detail)
-    if not isinstance(long_side, int) or long_side < 1:
-        raise ValueError(f"long_side is {long_side!r}; it is a number of pixels, such as 768.")
-    if isinstance(picture, str) and LINK.match(picture):
-        url = picture
-    else:
-        media_type, content = embeddable(picture, long_side)
-        url = f"data:{media_type};base64,{base64.b64encode(content).decode()}"
-    return {"type": "image_url", "image_url": {"url": url, "detail": detail}}
-
-
-def image_parts(
-    pictures: Iterable[Picture], detail: Detail = "auto", long_side: int = LONG_SIDE
-) -> list[dict]:
-    """`image_part` of each picture, in order, several at a time: decoding uses all cores.
-
-    Raises `PictureError` with all pictures that cannot be sent.
-    """
-    problems: list[str] = []
-
-    def part(picture: Picture) -> dict:
-        try:
-            return image_part(picture, detail, long_side)
-        except PictureError as error:
-            problems.append(str(error))
-            return {}
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = list(pool.map(part, pictures))
-    if problems:
-        raise PictureError("\n- ".join([f"{len(problems)} of {len(parts)} pictures:", *problems]))
-    return parts
-
-
-def image_tokens(width: int, height: int, detail: Detail = "auto") -> int:
+def image_tokens(width: int, height: int, detail: Detail = "auto", model: str = "") -> int:
     """Prompt tokens of a picture of so many pixels: one patch of 32 x 32 costs 1.2 tokens.
 
     ``low`` shrinks it to fit 512 x 512 first, ``high`` to at most 2,500 patches. The rule is
-    documented for other models than the cookbook's (see the note above): an estimate.
+    documented for other models than the cookbook's (see the note above): an estimate. The models
+    of the gpt-4o family count tiles instead.
     """
     _check_detail(detail)
+    if tiles := _tiles_of(model):
+        base, each = tiles
+        scale = min(1, 2_048 / max(width, height))
+        scale = min(scale, 768 / min(width, height))
+        across, down = (math.ceil(side * scale / 512) for side in (width, height))
+        return base if detail == "low" else base + each * across * down
     if detail == "low":
         scale = min(1, _LOW_SIDE / max(width, height))
         width, height = max(1, round(width * scale)), max(1, round(height * scale))
-    across, down = width / _PATCH, height / _PATCH
-    if detail == "high" and math.ceil(across) * math.ceil(down) > _HIGH_PATCHES:
-        scale = math.sqrt(_HIGH_PATCHES / (across * down))
-        scale *= min(max(1, math.floor(side * scale)) / (side * scale) for side in (across, down))
-        across, down = across * scale, down * scale
-    return math.ceil(math.ceil(across) * math.ceil(down) * _FACTOR)
+    wide, high = width / _PATCH, height / _PATCH
+    if detail == "high" and math.ceil(wide) * math.ceil(high) > _HIGH_PATCHES:
+        scale = math.sqrt(_HIGH_PATCHES / (wide * high))
+        scale *= min(max(1, math.floor(side * scale)) / (side * scale) for side in (wide, high))
+        wide, high = wide * scale, high * scale
+    return math.ceil(math.ceil(wide) * math.ceil(high) * _FACTOR)
 
 
-# A picture of more patches is refused, not shrunk: the same guide.
-_MOST_PATCHES = 30_000
-_HEADER = 60_000
-
-
-def token_bound(url: Any, detail: Any) -> int:
+def token_bound(url: Any, detail: Any, model: str = "") -> int:
     """The most prompt tokens that the picture behind a link or in a data URL can cost."""
     detail = detail if detail in get_args(Detail) else "auto"
-    if isinstance(url, str) and url.startswith("data:"):
+    with suppress(*_DAMAGE):
+        # The head of a picture says its size; only rarely does it stand far behind.
+        encoded = url[url.index(",") + 1 :] if url[:5].lower() == "data:" else ""
         try:
-            content = base64.b64decode(url[url.index(",") + 1 :][:_HEADER])
-            with Image.open(io.BytesIO(content), formats=list(_MEDIA_TYPES)) as image:
-                return image_tokens(*image.size, detail)
+            return image_tokens(*size_of(base64.b64decode(encoded[:8_000])), detail, model)
         except _DAMAGE:
-            pass
+            return image_tokens(*size_of(base64.b64decode(encoded)), detail, model)
+    if tiles := _tiles_of(model):
+        return tiles[0] if detail == "low" else tiles[0] + tiles[1] * _MOST_TILES
     most = {"low": _LOW_SIDE**2 // _PATCH**2, "high": _HIGH_PATCHES}.get(detail, _MOST_PATCHES)
     return math.ceil(most * _FACTOR)
+
+
+def _tiles_of(model: str) -> tuple[int, int] | None:
+    return next((tiles for name, tiles in _TILES.items() if model.startswith(name)), None)
 
 
 def _check_detail(detail: str) -> None:
     if detail not in get_args(Detail):
         raise ValueError(f"detail is {detail!r}; it can be {', '.join(get_args(Detail))}.")
-
-
-def size_table(
-    picture: Picture,
-    price: float,
-    long_sides: Sequence[int] = (512, 768, 1024),
-    *,
-    file_bytes: int = 200_000_000,
-) -> pd.DataFrame:
-    """What one picture weighs at several sizes: one line per long side in pixels.
-
-    Columns: width, height, kilobytes (as embedded text, 4/3 of the file), low and auto (estimated
-    tokens for that ``detail``), usd_per_1000 (1,000 such pictures at ``auto``, for ``price`` US
-    dollars per million input tokens), per_file (how many fit in a batch file of 200 MB).
-    """
-    lines = {}
-    for long_side in long_sides:
-        media_type, content = embeddable(picture, long_side)
-        with Image.open(io.BytesIO(content)) as image:
-            width, height = image.size
-        embedded = len(base64.b64encode(content)) + len(media_type)
-        tokens = image_tokens(width, height)
-        lines[long_side] = {
-            "width": width,
-            "height": height,
-            "kilobytes": embedded / 1000,
-            "low": image_tokens(width, height, "low"),
-            "auto": tokens,
-            "usd_per_1000": tokens * 1000 * price / 1e6,
-            "per_file": file_bytes // embedded,
-        }
-    return pd.DataFrame.from_dict(lines, orient="index").rename_axis("long_side")
-
-
-def contact_sheet(pictures: Sequence[Picture], columns: int = 4, width: int = 220) -> Image.Image:
-    """All pictures as one, in rows of ``columns``, each fitted into ``width`` pixels at 4:3."""
-    height = width * 3 // 4
-    rows = max(1, math.ceil(len(pictures) / columns))
-    sheet = Image.new("RGB", (columns * width, rows * height), "white")
-    for number, picture in enumerate(pictures):
-        with Image.open(io.BytesIO(embeddable(picture, 2 * width)[1])) as image:
-            small = ImageOps.pad(image.convert("RGB"), (width - 4, height - 4), color="white")
-        sheet.paste(small, (number % columns * width + 2, number // columns * height + 2))
-    return sheet

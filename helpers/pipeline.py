@@ -1,6 +1,7 @@
 """All steps in one call, for somebody who has read the notebooks."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import islice
 from os import PathLike
 from typing import Any
@@ -13,12 +14,16 @@ from pydantic import BaseModel
 from helpers.batch import check_model, submit, unsubmitted, wait
 from helpers.batchfile import Shard, read, write
 from helpers.checks import MAX_REQUESTS
-from helpers.costs import estimate, price
+from helpers.costs import BudgetError, actual, estimate, price
 from helpers.job import Job, JobError, Records, locked, server_of
 from helpers.outcome import answered
 from helpers.table import collect, merge, retry
 
 _SHOWN = 200
+# So many requests of a round that was answered say what another one costs.
+_MEASURED = 200
+
+Finished = tuple[Job, pd.DataFrame]
 
 
 def run(
@@ -53,23 +58,32 @@ def run(
             "endpoints take the steps one by one: write, submit, wait, collect."
         )
     trial = _Trial(client, shards, try_first, answer)
-    if unsubmitted(client, shards):
-        trial.ask()
-        trial.report(budget, say)
+    todo, expected = unsubmitted(client, shards), None
+    if todo:
+        trial.ask(budget)
+        expected = trial.report(budget, say)
     else:
         # The batches exist: no trial, price or budget stands between them and the reader.
         trial.report_if_complete(budget, say)
 
-    def finished(batch_files: list[Shard]) -> tuple[Job, pd.DataFrame]:
-        job = submit(client, batch_files)
+    def finished(batch_files: list[Shard], expected: pd.DataFrame | None, limit: float) -> Finished:
+        checked = {} if expected is None else {"expected": expected, "budget": limit}
+        job = submit(client, batch_files, **checked)
         wait(client, job, show=show, say=say)
         return job, collect(client, job, answer)
 
-    job, outcomes = finished(shards)
+    job, outcomes = finished(shards, expected, budget)
     sent = {*shards}
     while again := [s for s in retry(job, outcomes, rounds=rounds) if s not in sent]:
         sent |= {*again}
-        outcomes = merge(outcomes, finished(again)[1])
+        spent = float(actual(outcomes, again[0].model).loc["actual", "batch_usd"])
+        try:
+            more = trial.estimate(again, outcomes) if unsubmitted(client, again) else None
+            second = finished(again, more, max(0.0, budget - spent))[1]
+        except BudgetError as error:
+            say(f"not asked again: {error}")
+            break
+        outcomes = merge(outcomes, second)
     counts = outcomes["outcome"].value_counts()
     say(f"outcomes: {', '.join(f'{n:,} {outcome}' for outcome, n in counts.items())}")
     return outcomes
@@ -103,7 +117,7 @@ class _Trial:
     def tried(self) -> list[dict]:
         return [request for request in self.requests if request["custom_id"] in self.kept]
 
-    def ask(self) -> None:
+    def ask(self, budget: float) -> None:
         """Asks what has no answer yet; one process at a time, so that nothing is asked twice."""
         first = self.shards[0]
         with locked(first.path.with_name("trial.lock")):
@@ -112,11 +126,22 @@ class _Trial:
                 with self.records.change(first) as record:
                     record.model = self.model = check_model(self.client, first.model)
             # A price that is missing stops the job here, before anything is paid.
-            for service in ("batch", "standard"):
-                price(first.model, service)
+            rates = price(first.model, "standard")
+            price(first.model, "batch")
             for request in self.requests:
+                if (
+                    sum(rates.of(u.prompt_tokens, 0, u.completion_tokens) for u in self.usages)
+                    > budget
+                ):
+                    return
                 if request["custom_id"] not in self.kept:
                     self._ask(request)
+
+    @property
+    def usages(self) -> list[CompletionUsage]:
+        """The usage of each request that was tried."""
+        kept = (self.kept[request["custom_id"]]["usage"] for request in self.tried)
+        return [CompletionUsage.construct(**usage) for usage in kept]
 
     def _ask(self, request: dict) -> None:
         custom_id, body = request["custom_id"], request["body"]
@@ -138,16 +163,31 @@ class _Trial:
         with self.records.change(self.shards[0]) as record:
             record.tried[custom_id] = self.kept[custom_id]
 
+    def estimate(self, again: list[Shard], outcomes: pd.DataFrame) -> pd.DataFrame:
+        """What another round could cost, by what was answered in the one before or in the trial."""
+        tokens = outcomes.loc[outcomes["prompt_tokens"] > 0, ["prompt_tokens", "completion_tokens"]]
+        answered = {*tokens.index}
+        first = islice(read(self.shards[0].path), _MEASURED)
+        tried = [request for request in first if request["custom_id"] in answered]
+        usages = [
+            CompletionUsage.construct(**tokens.loc[request["custom_id"]].to_dict())
+            for request in tried
+        ]
+        table = estimate(again, tried or self.tried, usages or self.usages)
+        table.attrs["tried"] = 0.0
+        return table
+
     def report_if_complete(self, budget: float, say: Callable[[str], None]) -> None:
         """Says of a job that was submitted before what was said of it then, if it is known."""
-        try:
+        lines: list[str] = []
+        with suppress(JobError, BudgetError, LookupError):
             if len(self.tried) == len(self.requests):
-                self.report(budget, say)
-        except (JobError, LookupError, RuntimeError):
-            return
+                self.report(budget, lines.append)
+                for line in lines:
+                    say(line)
 
-    def report(self, budget: float, say: Callable[[str], None]) -> None:
-        """Says what the trials showed, and what the job will cost."""
+    def report(self, budget: float, say: Callable[[str], None]) -> pd.DataFrame:
+        """Says what the trials showed, and what the job will cost; the estimate."""
         usable, useless = [], self.failed.copy()
         for request in self.tried:
             outcome = answered(self.kept[request["custom_id"]], self.answer)
@@ -161,16 +201,14 @@ class _Trial:
                 "Change the request or the answer model, or run this again after a server error."
             )
             raise JobError("\n- ".join([heading, *useless]) + f"\n{ending}")
-        usages = [
-            CompletionUsage.construct(**self.kept[request["custom_id"]]["usage"])
-            for request in self.tried
-        ]
-        costs = estimate(self.shards, self.tried, usages, budget=budget)["batch_usd"]
-        longest = (
-            f", {costs['longest']:.4f} with the longest answers" if costs["longest"] > 0 else ""
-        )
         say(self.model)
         say(f"tried: {len(self.requests)}, {len(usable)} can be used; the first: {usable[0]}")
         for trial in useless:
             say(f"cannot be used: {trial}")
-        say(f"price: {costs['expected']:.4f} US dollars expected{longest}, {budget:.4f} allowed")
+        expected = estimate(self.shards, self.tried, self.usages, budget=budget)
+        costs = expected["batch_usd"]
+        say(
+            f"price: {costs['expected']:.4f} US dollars expected, {costs['longest']:.4f} with the "
+            f"longest answers, {budget:.4f} allowed"
+        )
+        return expected

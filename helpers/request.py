@@ -1,30 +1,114 @@
 """row -> request: from one line of the reader's table to one line of the batch file."""
 
+import hashlib
+import math
 import re
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, KeysView, Mapping, Sized
+from os import PathLike
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel
+from pydantic.errors import PydanticUserError
 
 from helpers.checks import ID_RULE, ID_RULE_TEXT
+from helpers.inputs.schemas import refusals
+from helpers.inputs.tables import RowError, table_of
 
-# Checked against the Structured Outputs guide,
-# https://developers.openai.com/api/docs/guides/structured-outputs
-_UNSUPPORTED = {
-    "allOf", "oneOf", "not", "dependentRequired", "dependentSchemas", "if", "then", "else",
-    "default", "minLength", "maxLength", "uniqueItems", "prefixItems",
-}  # fmt: skip
+# Tables
 
 
-_PIECE = 1_000
+def with_ids(table: Any) -> pd.DataFrame:
+    """The table with an ``id`` column that can serve as custom_id.
+
+    Takes a DataFrame of pandas or polars, a pyarrow table, a list of dicts, or the path of a CSV,
+    Excel, Parquet or JSON Lines file. A table without ids gets ``row-1``, ``row-2``, ... by
+    position. Ids become text, numbers too. Raises `RowError` for an empty table and for ids that
+    are missing, duplicate, no longer exact, or longer or stranger than `ID_RULE` allows.
+    """
+    table = table_of(table)
+    if table.empty:
+        raise RowError("The table has no rows. Check the file that it was read from.")
+    _check_names(table)
+    if "id" not in table.columns:
+        return table.assign(id=[f"row-{number}" for number in range(1, len(table) + 1)])
+    values = table["id"].tolist()
+    if missing := [number for number, value in enumerate(values, start=1) if is_empty(value)]:
+        have, them = ("has", "it") if len(missing) == 1 else ("have", "them")
+        raise RowError(
+            f"{_rows(missing)} {have} no id. Fill {them}, or drop the column to have ids made."
+        )
+    ids = [_as_id(value) for value in values]
+    strange = [number for number, value in enumerate(ids, start=1) if not ID_RULE.fullmatch(value)]
+    if strange:
+        value = values[strange[0] - 1]
+        if isinstance(value, float) and math.isfinite(value) and abs(value) >= _EXACT:
+            raise RowError(
+                f"{_rows(strange)}: the id {value:.0f} is a decimal number, and so large that its "
+                "last digits were lost. Read the ids as text: pd.read_csv(..., dtype={'id': str})."
+            )
+        raise RowError(
+            f"{_rows(strange)}: the id {ids[strange[0] - 1]!r:.80} is not {ID_RULE_TEXT}. Rename "
+            "it, make it with id_from, or name the column otherwise, and ids are made."
+        )
+    if twice := [value for value, count in Counter(ids).items() if count > 1]:
+        numbers = [number for number, value in enumerate(ids, start=1) if value == twice[0]]
+        raise RowError(
+            f"{len(twice)} of the ids are not unique: {twice[0]!r} is that of "
+            f"{_rows(numbers).lower()}. Results are matched by id: take drop_duplicates('id') if "
+            "the rows are the same, or drop the column to have ids made."
+        )
+    return table.assign(id=ids)
 
 
-class RowError(ValueError):
-    """A row of the table cannot become a request. The message names the row and the column."""
+def id_from(name: str | PathLike) -> str:
+    """An id that can be read, made of a file name or title; another one for every other name.
+
+    What `ID_RULE` does not allow becomes a hyphen, and eight digits that stand for the whole name
+    are put behind: ``chair 1.jpg`` is ``chair-1-jpg-`` and the digits. A name that is an id already
+    stays as it is.
+    """
+    name = str(name)
+    if ID_RULE.fullmatch(name):
+        return name
+    digits = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    latin = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    readable = re.sub(r"[^A-Za-z0-9_]+", "-", latin).strip("-")
+    return f"{readable[:55] or 'id'}-{digits}"
 
 
-class Row(Mapping[str, Any]):
+def rows(table: Any) -> Iterator["Row"]:
+    """Every row of the table as a `Row`, one at a time, numbered from 1.
+
+    Takes what `with_ids` takes. Numbers that are whole stay so: a column that pandas made decimals
+    of, because a cell beside them is empty, gives ``1994``, not ``1994.0``.
+    """
+    table = table_of(table)
+    _check_double(table)
+    names = list(table.columns)
+    columns = [_whole(table.iloc[:, place]) for place in range(len(names))]
+    source = _Source(names, columns)
+    # Lists are several times as fast as columns to go through; short ones keep the memory flat.
+    for start in range(0, len(table), _PIECE):
+        lists = [column.iloc[start : start + _PIECE].tolist() for column in columns]
+        holes: dict[int, list[str]] = {}
+        for name, values in zip(names, lists, strict=True):
+            for place in _empty_places(values):
+                holes.setdefault(place, []).append(name)
+        for place, cells in enumerate(zip(*lists, strict=True)):
+            row = Row.__new__(Row)
+            row.update(zip(names, cells, strict=True))
+            row.number = start + place + 1
+            row._source = source
+            for name in holes.get(place, ()):
+                dict.__delitem__(row, name)
+            yield row
+
+
+class Row(dict[str, Any]):
     """One line of the table.
 
     ``row["Overview"]`` is the value, or a `RowError` when the column does not exist or this row
@@ -32,138 +116,167 @@ class Row(Mapping[str, Any]):
     ``row.get("Overview")`` is None in both cases, for columns that may be empty.
     """
 
-    __slots__ = ("_cells", "number")
+    # The cells with something in them are the items of the dict, so that reading one costs no
+    # more than in any dict. All columns are in the source.
+    __slots__ = ("_source", "number")
 
-    def __init__(self, number: int, cells: dict[str, Any]):
+    def __init__(self, number: int, cells: Mapping[str, Any]):
+        super().__init__((name, value) for name, value in cells.items() if not is_empty(value))
         self.number = number
-        self._cells = cells
+        self._source = _Source(list(cells), [])
 
-    def __getitem__(self, column: str) -> Any:
-        value = self._cells.get(column)
-        if not _is_empty(value):
-            return value
-        if column not in self._cells:
+    def __missing__(self, column: str) -> Any:
+        names = self._source.names
+        if column not in names:
             raise RowError(
-                f"The table has no column {column!r}. "
-                f"Its columns are: {', '.join(map(repr, self._cells))}."
+                f"The table has no column {column!r}. Its columns are: "
+                f"{', '.join(map(repr, names))}. An index becomes columns with reset_index()."
             )
+        numbers = self._source.empty_rows(column)
+        others = [number for number in numbers if number != self.number]
+        too = f", and in {_rows(others).lower()} as well" if others else ""
         raise RowError(
-            f"Row {self.number} (id {self._cells.get('id')!r}): {column!r} is empty. "
+            f"Row {self.number} (id {self.get('id')!r}): {column!r} is empty{too}. "
             f"Fill it, drop the row, or use row.get({column!r}, '') if it may be empty."
         )
 
-    def get(self, column: str, default: Any = None) -> Any:
-        value = self._cells.get(column)
-        return default if _is_empty(value) else value
-
     def __contains__(self, column: object) -> bool:
-        return column in self._cells
+        return column in self._source.names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._cells)
+        return iter(self._source.names)
 
     def __len__(self) -> int:
-        return len(self._cells)
+        return len(self._source.names)
+
+    def keys(self):
+        return KeysView(self)
 
 
-def with_ids(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with an ``id`` column that can serve as custom_id.
+class _Source:
+    """What all rows of a table share."""
 
-    A table that has none gets ``row-1``, ``row-2``, ... by position. Ids become text, numbers
-    too. Raises `RowError` for an empty table and for ids that are missing, duplicate, or longer or
-    stranger than `ID_RULE` allows.
-    """
-    if table.empty:
-        raise RowError("The table has no rows. Check the file that it was read from.")
-    _check_columns(table)
-    if table.index.name == "id":
-        raise RowError("The ids are the index, not a column. Make them one with reset_index().")
-    if "id" not in table.columns:
-        return table.assign(id=[f"row-{number}" for number in range(1, len(table) + 1)])
-    for number, value in enumerate(table["id"], start=1):
-        if _is_empty(value):
-            raise RowError(f"Row {number} has no id. Fill it, or drop the column to have ids made.")
-    ids = table["id"].map(_as_id)
-    for number, value in enumerate(ids, start=1):
-        if not ID_RULE.fullmatch(value):
-            raise RowError(
-                f"Row {number}: the id {value!r:.80} is not {ID_RULE_TEXT}. Rename it, or name the "
-                "column otherwise, and ids are made."
-            )
-    if len(twice := ids[ids.duplicated(keep=False)]):
-        numbers = [number for number, value in enumerate(ids, start=1) if value == twice.iloc[0]]
-        raise RowError(
-            f"{twice.nunique()} of the ids are not unique: {twice.iloc[0]!r} is that of rows "
-            f"{', '.join(map(str, numbers[:5]))}{' and more' if len(numbers) > 5 else ''}. Results "
-            "are matched by id: take drop_duplicates('id'), or drop the column to have ids made."
-        )
-    return table.assign(id=ids)
+    def __init__(self, names: list[str], columns: list[pd.Series]):
+        self.names, self._columns = names, columns
+
+    def empty_rows(self, column: str) -> list[int]:
+        """The numbers of the rows with nothing in this column, for the message about one."""
+        if not self._columns:
+            return []
+        values = self._columns[self.names.index(column)].tolist()
+        return [place + 1 for place in _empty_places(values)]
 
 
-def rows(table: pd.DataFrame) -> Iterator[Row]:
-    """Every row of the table as a `Row`, one at a time, numbered from 1."""
-    _check_columns(table)
-    names = list(table.columns)
-    columns = [table[column] for column in table.columns]
-    # Lists are several times as fast as columns to go through; short ones keep the memory flat.
-    for start in range(0, len(table), _PIECE):
-        lists = [column.iloc[start : start + _PIECE].tolist() for column in columns]
-        for number, values in enumerate(zip(*lists, strict=True), start=start + 1):
-            yield Row(number, dict(zip(names, values, strict=True)))
+_PIECE = 1_000
+# Decimal numbers from here on do not hold every whole number.
+_EXACT = 2**53
+_SHOWN = 5
+# Blanks, and what a reader cannot see: joiners, marks of direction, fillers.
+_BLANK = "\u00ad\u034f\u061c\u115f\u1160\u1680\u180e\u2800\u3000\u3164\ufeff\uffa0" + "".join(
+    chr(letter)
+    for first, last in (
+        (0x09, 0x0D), (0x1C, 0x20), (0x80, 0xA0), (0x2000, 0x200F), (0x2028, 0x202F),
+        (0x205F, 0x206F), (0xFE00, 0xFE0F),
+    )
+    for letter in range(first, last + 1)
+)  # fmt: skip
 
 
-def answer_format(model: type[BaseModel]) -> dict[str, Any]:
-    """The ``response_format`` that makes the API answer in the shape of a Pydantic model.
-
-    Raises `ValueError`, naming the place in the schema, for what strict mode refuses: the API
-    would only say so after the batch has run, once for every line. Rules:
-    https://developers.openai.com/api/docs/guides/structured-outputs
-    """
-    schema = model.model_json_schema()
-    problems = list(_strict_problems(schema, model.__name__))
-    if schema.get("type") != "object":
-        problems.insert(0, f"{model.__name__}: the outermost model has to be an object with fields")
-    if problems:
-        raise ValueError("\n- ".join(["Structured Outputs will refuse this model:", *problems]))
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", model.__name__)[:64]
-    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
+def is_empty(value: Any) -> bool:
+    """Whether a cell has nothing in it: None, NaN, invisible text, an empty list."""
+    if isinstance(value, str):
+        return not value.strip(_BLANK)
+    if isinstance(value, np.ndarray):
+        return value.size == 0
+    if isinstance(value, Sized):
+        return len(value) == 0
+    return value is None or bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
-def _strict_problems(schema: dict, place: str) -> Iterator[str]:
-    for keyword in sorted(_UNSUPPORTED & schema.keys()):
-        more = ", also '= ...' behind a field" if keyword == "default" else ""
-        yield f"{place}: it has {keyword!r}, which is not supported; take it out of the model{more}"
-    if "$ref" in schema and len(schema.keys() - {"$defs"}) > 1:
-        yield f"{place}: a nested model cannot have a description here; put it into its docstring"
-    if not schema.keys() & {"type", "enum", "const", "anyOf", "$ref", *_UNSUPPORTED}:
-        yield f"{place}: it has no type; write one instead of Any"
-    properties = schema.get("properties", {})
-    if isinstance(schema.get("additionalProperties"), dict | bool) and not properties:
-        yield f"{place}: free keys are not supported; use a list of pairs"
-    elif schema.get("type") == "object" and schema.get("additionalProperties") is not False:
-        yield f"{place}: give the model model_config = ConfigDict(extra='forbid')"
-    for name in properties:
-        if name not in schema.get("required", []):
-            yield f"{place}.{name}: every field is required; for an optional one, only 'X | None'"
-    parts = [(f"{place}.{name}", part) for name, part in properties.items()]
-    parts += [(f"{place}[]", schema["items"])] if "items" in schema else []
-    parts += [(place, part) for part in schema.get("anyOf", [])]
-    parts += list(schema.get("$defs", {}).items())
-    for at, part in parts:
-        yield from _strict_problems(part, at)
+def _empty_places(values: list) -> list[int]:
+    kinds = set(map(type, values))
+    # Whole columns of one kind, the commonest, are looked at without a call for each value.
+    if kinds <= {int, bool}:
+        return []
+    if kinds == {str} and all(map(str.strip, values)) and all(map(str.isascii, values)):
+        return []
+    if kinds == {float}:
+        return [place for place, value in enumerate(values) if math.isnan(value)]
+    return [place for place, value in enumerate(values) if is_empty(value)]
 
 
-def _check_columns(table: pd.DataFrame) -> None:
-    if double := table.columns[table.columns.duplicated()].tolist():
-        raise RowError(f"The table has two columns named {double[0]!r}. Rename or drop one.")
+def _whole(column: pd.Series) -> pd.Series:
+    """The column with whole numbers as such, if it has no others."""
+    if column.dtype.kind != "f":
+        return column
+    numbers = column.to_numpy(dtype=float, na_value=math.nan)
+    known = numbers[~np.isnan(numbers)]
+    if not len(known) or not (abs(known) < _EXACT).all() or (known % 1).any():
+        return column
+    return column.astype("Int64")
 
 
 def _as_id(value: Any) -> str:
     # pandas reads whole numbers as decimals where another cell of the column is empty.
-    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    exact = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
+    return str(int(value) if exact else value)
 
 
-def _is_empty(value: Any) -> bool:
-    if isinstance(value, str):
-        return not value.strip()
-    return value is None or (pd.api.types.is_scalar(value) and pd.isna(value))
+def _rows(numbers: list[int]) -> str:
+    if len(numbers) == 1:
+        return f"Row {numbers[0]}"
+    more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
+    return f"Rows {', '.join(map(str, numbers[:_SHOWN]))}{more}"
+
+
+def _check_names(table: pd.DataFrame) -> None:
+    """Ids are not numbered over where the reader has some, under a name that is nearly right."""
+    _check_double(table)
+    levels = [name for name in table.index.names if name is not None]
+    if levels or table.index.nlevels > 1:
+        # With drop=True where the columns have the same already, as after set_index(drop=False).
+        drop = "drop=True" if levels and set(levels) <= set(table.columns) else ""
+        raise RowError(
+            f"{', '.join(map(repr, levels)) or 'The row labels'}: in the index, not in a column, "
+            f"and would be lost. Take reset_index({drop})."
+        )
+    near = [name for name in table.columns if str(name).strip().lower() == "id" and name != "id"]
+    if near and "id" not in table.columns:
+        raise RowError(
+            f"The table has no column 'id', but {near[0]!r}. If these are the ids, take "
+            f"rename(columns={{{near[0]!r}: 'id'}}); if not, name it otherwise, and ids are made."
+        )
+
+
+def _check_double(table: pd.DataFrame) -> None:
+    if double := table.columns[table.columns.duplicated()].tolist():
+        raise RowError(f"The table has two columns named {double[0]!r}. Rename or drop one.")
+
+
+# The shape of the answer
+
+
+def answer_format(
+    model: type[BaseModel], *, endpoint: str = "/v1/chat/completions"
+) -> dict[str, Any]:
+    """What makes the API answer in the shape of a Pydantic model.
+
+    For Chat Completions the value of ``response_format``, for ``endpoint="/v1/responses"`` that of
+    ``text["format"]``. Raises `ValueError`, naming the place in the schema, for what strict mode
+    refuses: the API would only say so after the batch has run, once for every line. Rules:
+    https://developers.openai.com/api/docs/guides/structured-outputs
+    """
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        kind = f"{model!r:.80} is no Pydantic model; write a class that has BaseModel."
+        raise ValueError(kind)  # noqa: TRY004 (the one error of this function)
+    try:
+        schema = model.model_json_schema()
+    except PydanticUserError as error:
+        raise ValueError(f"{model.__name__} has no JSON schema: {error.message}") from None
+    if problems := list(refusals(schema, model.__name__)):
+        raise ValueError("\n- ".join(["Structured Outputs will refuse this model:", *problems]))
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", model.__name__)[:64]
+    named = {"name": name, "strict": True, "schema": schema}
+    if endpoint == "/v1/responses":
+        return {"type": "json_schema", **named}
+    return {"type": "json_schema", "json_schema": named}

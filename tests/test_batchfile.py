@@ -86,7 +86,8 @@ def test_a_custom_id_that_is_no_text_is_refused_with_the_way_to_one(problems, cu
 def test_a_message_of_the_user_without_text_is_refused(problems, content):
     messages = [{"role": "system", "content": "Sort."}, {"role": "user", "content": content}]
     (problem,) = problems([request("a", messages=messages)])
-    assert f"has a message 2 without text; its content is {content}" in problem
+    wrong = f"body.messages[1].content is {content}; it should be a string or a list"
+    assert problem == f"line 1 ('a'): {wrong}"
 
 
 def test_an_answer_model_in_the_place_of_its_format_is_refused_with_the_way_to_it():
@@ -121,13 +122,15 @@ def test_a_custom_id_used_again_far_below_is_refused_with_its_line(problems):
 @pytest.mark.parametrize("name", ["temperature", "top_p", "top_logprobs", "logprobs"])
 @pytest.mark.parametrize("effort", [{}, {"reasoning_effort": "low"}])
 def test_sampling_that_every_line_would_be_refused_for_is_refused_before(problems, name, effort):
-    (problem,) = problems([request(**{name: 1}, **effort)])
+    value = True if name == "logprobs" else 1
+    (problem,) = problems([request(**{name: value}, **effort)])
     assert f"has {name}, which is refused unless the reasoning effort is 'none'" in problem
 
 
 def test_sampling_without_reasoning_is_fine():
     check([request(temperature=0, reasoning_effort="none")])
-    check([request(temperature=0, reasoning={"effort": "none"})])
+    body = {"model": "gpt-6-luna", "input": "a", "temperature": 0, "reasoning": {"effort": "none"}}
+    check([{**request(), "url": "/v1/responses", "body": body}])
     check([request(temperature=0, model="gpt-4o-mini")])
 
 
@@ -198,10 +201,18 @@ def test_no_requests_at_all_are_refused(problems):
 
 
 @pytest.mark.parametrize(
-    "url", ["/v1/embeddings", "/v1/moderations", "/v1/responses", "/v1/completions"]
+    ("url", "key"),
+    [
+        ("/v1/embeddings", "input"),
+        ("/v1/moderations", "input"),
+        ("/v1/responses", "input"),
+        ("/v1/completions", "prompt"),
+        ("/v1/images/generations", "prompt"),
+        ("/v1/images/edits", "prompt"),
+    ],
 )
-def test_other_endpoints_need_no_messages(url):
-    body = {"model": "text-embedding-3-small", "input": "hello"}
+def test_other_endpoints_need_no_messages(url, key):
+    body = {"model": "text-embedding-3-small", key: "hello"}
     assert check([{**request(), "url": url, "body": body}])["found"]["endpoint"] == url
 
 
@@ -572,7 +583,7 @@ def test_the_folder_is_named_after_its_content(tmp_path):
     (shard,) = write(requests(1), tmp_path / "job")
     name, _, digits = shard.path.parent.name.rpartition("-")
     assert name == "job"
-    assert len(digits) == 8
+    assert len(digits) == 16
     assert int(digits, 16) >= 0
 
 

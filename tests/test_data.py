@@ -91,7 +91,7 @@ def test_the_digests_in_the_readme_are_those_of_the_files():
     text = (DATA / "README.md").read_text("utf-8")
     digests = re.findall(r"^    ([0-9a-f]{64})  (\S+)$", text, re.MULTILINE)
     assert {name for _, name in digests} == {
-        *("movies.csv", "furniture.csv", "tickets.csv", "prices.csv"),
+        *("movies.csv", "furniture.csv", "tickets.csv", "prices.csv", "models.csv"),
         *("recordings/movies.jsonl", "recordings/furniture.jsonl", "recordings/tickets.jsonl"),
     }
     for digest, name in digests:

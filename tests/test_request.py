@@ -2,6 +2,7 @@
 
 import json
 import math
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -13,8 +14,14 @@ from helpers import Row, RowError, answer_format, check, rows, with_ids
 from helpers.checks import encode
 from support import request
 
-EMPTY = [None, math.nan, np.float64("nan"), pd.NA, pd.NaT, "", " \t\n"]
-EMPTY_IDS = ["None", "nan", "numpy nan", "NA", "NaT", "no text", "blanks"]
+EMPTY = [
+    *(None, math.nan, np.float64("nan"), pd.NA, pd.NaT, "", " \t\n", [], {}, (), b""),
+    *(np.array([]), "\u200b", "\ufeff\u00a0", "\u2060\u3164", Decimal("NaN")),
+]
+EMPTY_IDS = [
+    *("None", "nan", "numpy nan", "NA", "NaT", "no text", "blanks", "list", "dict", "tuple"),
+    *("bytes", "array", "zero width", "mark", "fillers", "decimal"),
+]
 
 
 class Strict(BaseModel):
@@ -109,7 +116,7 @@ def test_rows_are_counted_by_position_not_by_index():
 # Row and rows
 
 
-@pytest.mark.parametrize("value", ["one", "nan", 0, 0.0, False, [], {}, ["a", None]])
+@pytest.mark.parametrize("value", ["one", "nan", 0, 0.0, False, [0], {"a": None}, ["a", None]])
 def test_a_cell_with_something_in_it_is_returned_as_it_is(value):
     row = Row(1, {"id": "a", "text": value})
     assert row["text"] == row.get("text") == value

@@ -185,10 +185,10 @@ def test_files_of_embeddings_hold_no_more_inputs_than_a_batch_may(tmp_path):
             for number, size in enumerate(sizes)
         ]
 
-    shards = helpers.write(embeddings(20_000, 20_000, 20_000, 1), tmp_path / "vectors")
-    assert [shard.requests for shard in shards] == [2, 2]
+    shards = helpers.write(embeddings(*[2_000] * 26, 1), tmp_path / "vectors")
+    assert [shard.requests for shard in shards] == [25, 2]
     path = tmp_path / "one.jsonl"
-    path.write_bytes(b"".join(map(encode, embeddings(30_000, 20_001))))
+    path.write_bytes(b"".join(map(encode, embeddings(*[2_000] * 25, 1))))
     with pytest.raises(helpers.BatchFileError, match="has 50,001 embedding inputs"):
         helpers.check(path)
 

@@ -59,7 +59,7 @@ def jobs(draw):
     ids = st.text("abcXYZ019_-", min_size=1, max_size=64)
     texts = draw(st.dictionaries(ids, st.text(), min_size=1, max_size=12))
     extra = draw(plain)
-    requests = [request(i, text, metadata=extra) for i, text in texts.items()]
+    requests = [request(i, text, extra=extra) for i, text in texts.items()]
     longest = max(len(encode(r)) for r in requests)
     return requests, draw(st.integers(1, 5)), longest + draw(st.integers(0, 2 * longest))
 

@@ -1,0 +1,236 @@
+"""What the API refuses in the body of a request, by the SDK's types and beyond them."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from openai.types.chat import completion_create_params as chat
+from openai.types.completion_create_params import CompletionCreateParamsNonStreaming
+from openai.types.embedding_create_params import EmbeddingCreateParams
+from openai.types.image_edit_params import ImageEditParamsNonStreaming
+from openai.types.image_generate_params import ImageGenerateParamsNonStreaming
+from openai.types.moderation_create_params import ModerationCreateParams
+from openai.types.responses import response_create_params as responses
+from pydantic import ConfigDict, TypeAdapter
+from pydantic_core import SchemaValidator, ValidationError
+
+from helpers.images import url_fault
+from helpers.paths import DATA
+
+
+class _ImageEdit(ImageEditParamsNonStreaming):
+    # Its pictures are files for the SDK, and links in a batch.
+    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)  # type: ignore[misc]
+
+
+# What batches serve (openai/types/batch_create_params.py; videos are not in the guide), with the
+# SDK's own description of a body.
+ENDPOINTS: dict[str, Any] = {
+    "/v1/responses": responses.ResponseCreateParamsNonStreaming,
+    "/v1/chat/completions": chat.CompletionCreateParamsNonStreaming,
+    "/v1/embeddings": EmbeddingCreateParams,
+    "/v1/completions": CompletionCreateParamsNonStreaming,
+    "/v1/moderations": ModerationCreateParams,
+    "/v1/images/generations": ImageGenerateParamsNonStreaming,
+    "/v1/images/edits": _ImageEdit,
+}
+
+
+def problems_of(body: dict, url: str) -> list[str]:
+    """What is wrong with a body that names its model, as JSON holds it: one sentence each."""
+    return [*_misfits(body, url), *_unsuited(body, url)]
+
+
+# What the API's own types refuse
+
+
+def _misfits(body: dict, url: str) -> list[str]:
+    """Where the body is not what the SDK's types say; parameters that they do not know pass."""
+    try:
+        _validator(url).validate_python(body, strict=True)
+    except ValidationError as error:
+        errors = [(found["loc"], found) for found in error.errors(include_url=False)]
+        return list(islice(_closest(errors, body, "body"), _MOST_NAMED))
+    return []
+
+
+_MOST_NAMED = 10
+
+
+@cache
+def _validator(url: str) -> SchemaValidator:
+    schema = _with_lists(TypeAdapter(ENDPOINTS[url]).core_schema)
+    if url == "/v1/images/edits":
+        for name in ("image", "mask", "markup"):
+            del schema["fields"][name]
+    return SchemaValidator(schema)
+
+
+def _with_lists(schema: Any) -> Any:
+    """The schema with every Iterable a list: pydantic does not look into the former by itself."""
+    if isinstance(schema, list):
+        return [_with_lists(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") == "json-or-python":
+        return _with_lists(schema["json_schema"])
+    schema = {key: _with_lists(part) for key, part in schema.items()}
+    return schema | {"type": "list"} if schema.get("type") == "generator" else schema
+
+
+def _closest(errors: list[tuple[tuple, Any]], value: Any, place: str) -> Iterator[str]:
+    """What is wrong, in the value's own places, of what pydantic says of all that it could be."""
+    inner: dict[Any, list] = {}
+    could_be: dict[str, list] = {}
+    here = [error for loc, error in errors if not loc]
+    for loc, error in errors:
+        if loc and _is_inside(loc, error, value):
+            inner.setdefault(loc[0], []).append((loc[1:], error))
+        elif loc:
+            could_be.setdefault(loc[0], []).append((loc[1:], error))
+    for step, found in inner.items():
+        if isinstance(step, int):
+            yield from _closest(found, value[step], f"{place}[{step}]")
+        elif step in value:
+            yield from _closest(found, value[step], f"{place}.{step}")
+        else:
+            yield f"{place} has no {step}"
+    if could_be:
+        least = min(map(_distance, could_be.values()))
+        best = [found for found in could_be.values() if _distance(found) == least]
+        here += [error for found in best for loc, error in found if not loc]
+        tags = [error for found in best for loc, error in found if loc and loc[0] in _TAGS]
+        if len(best) > 1 and tags and not here:
+            found = [((error["loc"][-1],), error) for error in tags]
+            yield from _closest(found, value, place)
+        elif not here:
+            yield from _closest(best[0], value, place)
+    if here:
+        yield _sentence(here, place)
+
+
+_TAGS = ("role", "type")
+
+
+def _is_inside(loc: tuple, error: Any, value: Any) -> bool:
+    """Whether a step of pydantic's leads into the value, or names a type that it could have."""
+    if isinstance(value, dict):
+        return loc[0] in value or (len(loc) == 1 and error["type"] == "missing")
+    return isinstance(value, list) and isinstance(loc[0], int)
+
+
+def _distance(found: list[tuple[tuple, Any]]) -> tuple[int, int]:
+    """How far a value is from a type: by what it lacks and its tags, then by how deep it fits."""
+    far = sum(
+        len(loc) == 1 and (error["type"] == "missing" or loc[0] in _TAGS) for loc, error in found
+    )
+    return far, -max(len(loc) for loc, _ in found)
+
+
+def _sentence(errors: list[Any], place: str) -> str:
+    wanted = dict.fromkeys(
+        error.get("ctx", {}).get("expected") or error["msg"].removeprefix("Input should be ")
+        for error in errors
+    )
+    words = " or ".join(wanted).replace("valid ", "").replace("dictionary", "object")
+    hint = next((hint for key, hint in _HINTS.items() if re.search(key, place)), "")
+    return f"{place} is {errors[0]['input']!r:.60}; it should be {words}{hint}"
+
+
+_HINTS = {
+    r"^body\.stream$": "; take 'stream' out, a batch cannot do streaming",
+    r"^body\.response_format": "; its response_format is not one of the API; make it with "
+    "answer_format",
+    r"^body\.text": '; make it with answer_format(..., endpoint="/v1/responses")',
+    r"^body\.messages.*\.image_url$": ', such as {"url": "https://..."}; image_part makes it',
+}
+
+
+# What types cannot say
+
+
+def _unsuited(body: dict, url: str) -> Iterator[str]:
+    """What the endpoint or the model refuses in a body that names its model."""
+    for word, right in _OTHER_WORDS.get(url, {}).items():
+        if word in body:
+            yield f"has {word}, which {url} does not know; write {right}"
+    if url == "/v1/chat/completions" and body.get("messages") == []:
+        yield "has no messages"
+    if url == "/v1/responses" and not (body.get("input") or body.get("prompt")):
+        yield "has no input"
+    model, effort = body["model"], body.get("reasoning_effort")
+    if isinstance(reasoning := body.get("reasoning"), dict):
+        effort = reasoning.get("effort")
+    refuses = next((line for line in models() if model.startswith(line["model"])), _NOTHING)
+    if effort in refuses["refused_efforts"].split():
+        yield f"asks for the effort {effort!r}, which {model} refuses; take 'low' or more"
+    for name in sorted(_SAMPLING & body.keys()):
+        if refuses["sampling"] == "refused":
+            yield f"has {name}, which {model} refuses; take {name} out"
+        elif refuses["sampling"] and effort != "none":
+            yield f"has {name}, which is refused unless the reasoning effort is 'none'"
+    if refuses["max_tokens"] and url == "/v1/chat/completions" and "max_tokens" in body:
+        yield "has max_tokens, which is refused; write max_completion_tokens"
+
+
+_NOTHING = {"refused_efforts": "", "sampling": "", "max_tokens": ""}
+# What Chat Completions and Responses call otherwise: openai/types/chat/completion_create_params.py,
+# openai/types/responses/response_create_params.py.
+_OTHER_WORDS = {
+    "/v1/responses": {
+        "messages": "input",
+        "response_format": 'text={"format": answer_format(..., endpoint="/v1/responses")}',
+        "max_completion_tokens": "max_output_tokens",
+        "max_tokens": "max_output_tokens",
+        "reasoning_effort": 'reasoning={"effort": ...}',
+    },
+    "/v1/chat/completions": {
+        "input": "messages",
+        "instructions": "a message with the role system",
+        "text": "response_format=answer_format(...)",
+        "max_output_tokens": "max_completion_tokens",
+        "reasoning": "reasoning_effort",
+    },
+}
+# https://developers.openai.com/api/docs/guides/deployment-checklist
+_SAMPLING = {"temperature", "top_p", "top_logprobs", "logprobs"}
+
+
+@cache
+def models() -> list[dict[str, str]]:
+    """What models refuse, from ``data/models.csv``: a line for each family of names.
+
+    The most special first: the first whose ``model`` is the beginning of a name holds for it.
+    """
+    with (DATA / "models.csv").open(encoding="utf-8", newline="") as file:
+        return sorted(csv.DictReader(file), key=lambda line: -len(line["model"]))
+
+
+def picture_problems(body: dict, pictures: Iterable[tuple[Any, Any]]) -> Iterator[str]:
+    for number, (url, _) in enumerate(pictures, start=1):
+        if fault := url_fault(url):
+            yield f"its picture {number}, {url!r:.60}, {fault}"
+
+
+# openai/types/embedding_create_params.py: "any array must be 2048 dimensions or less".
+MAX_TEXTS = 2_048
+
+
+def embedding_inputs(texts: Any) -> tuple[int, str]:
+    """How many texts are asked about, and what is wrong with them.
+
+    One text, a list of texts, one text as a list of tokens, or a list of those:
+    openai/types/embedding_create_params.py.
+    """
+    several = isinstance(texts, list | tuple) and not (texts and isinstance(texts[0], int))
+    listed = texts if several else [texts]
+    if empty := next((place for place, text in enumerate(listed) if text in ("", [], ())), -1) + 1:
+        return len(listed), f"has no input: its text {empty} is empty; take the row out"
+    if not listed:
+        return 0, "has no input"
+    if len(listed) > MAX_TEXTS:
+        return len(listed), f"has {len(listed):,} texts, over the limit of {MAX_TEXTS:,}; split it"
+    return len(listed), ""
