@@ -37,8 +37,8 @@ class Shard:
 
     ``answer_tokens`` is the most that the answers to its capped rows can have, ``uncapped`` the
     number of rows without a cap. ``text_bytes`` and ``image_tokens`` are the sums of what
-    `checks.prompt_size` says of its rows. ``carries`` names the records of the batch files that
-    never ran and whose rows it holds.
+    `checks.prompt_size` says of its rows, ``longest_text`` the most text of one. ``carries`` names
+    the records of the batch files that never ran and whose rows it holds.
     """
 
     path: Path
@@ -52,6 +52,7 @@ class Shard:
     uncapped: int = 0
     text_bytes: int = 0
     image_tokens: int = 0
+    longest_text: int = 0
     carries: tuple[str, ...] = ()
 
 
@@ -241,6 +242,7 @@ class _Draft:
     uncapped: int = 0
     text_bytes: int = 0
     image_tokens: int = 0
+    longest_text: int = 0
     hash: Any = field(default_factory=hashlib.sha256)
     waiting: list[bytes] = field(default_factory=list)
     written: int = 0
@@ -258,6 +260,7 @@ class _Draft:
         self.uncapped += not line.answer_tokens
         self.text_bytes += line.text_bytes
         self.image_tokens += line.image_tokens
+        self.longest_text = max(self.longest_text, line.text_bytes)
 
     def flush(self) -> None:
         content = b"".join(self.waiting)
@@ -272,4 +275,5 @@ class _Draft:
         return Shard(
             path, self.requests, self.size, self.hash.hexdigest(), checks.model, checks.url, round,
             self.answer_tokens, self.uncapped, self.text_bytes, self.image_tokens,
+            self.longest_text,
         )  # fmt: skip

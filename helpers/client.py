@@ -1,26 +1,33 @@
 """The OpenAI client for one of four modes, by one switch, COOKBOOK_MODE.
 
 ``replay`` is offline, ``live`` the real API, ``record`` keeps its answers for the replay, and
-``local`` puts batches in front of a server that has only Chat Completions: vLLM, llama.cpp, Ollama.
+``local`` puts batches in front of a server that has none: vLLM, llama.cpp, Ollama.
 """
 
 import hashlib
+import math
 import os
+import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import httpx2
 import openai
+from IPython import get_ipython
 
 from helpers.paths import JOBS, ROOT
 from helpers.replay import create_app
+from helpers.replay.local import Upstream
 from helpers.replay.record import Recorder
-from helpers.replay.upstream import Upstream
 
 MODES = ("replay", "live", "record", "local")
 
 # A local model may take minutes for an answer; that a server is not there shows at once.
 _PATIENCE = httpx2.Timeout(600, connect=5)
+_WIDTH = 96
 
 
 class ModeError(ValueError):
@@ -31,26 +38,24 @@ def connect(mode: str | None = None, say: Callable[[str], None] = print) -> open
     """A plain OpenAI client, after saying in a line or two where it leads and what that costs.
 
     The mode is ``mode`` or the environment variable COOKBOOK_MODE: ``replay``, the default even
-    when a key is set, answers from ``data/recordings`` without network; ``live`` talks to
-    OPENAI_BASE_URL (or OpenAI) with OPENAI_API_KEY; ``record`` does the same and writes the answers
-    to the JSONL file COOKBOOK_RECORDINGS, for the replay; ``local`` runs the batches in this
-    process and sends their lines to the server at COOKBOOK_UPSTREAM, with OPENAI_API_KEY if that is
-    set. Raises `ModeError` for any other mode, and for one that lacks what it needs.
+    when a key is set, answers from ``data/recordings`` without network, and its batches take
+    COOKBOOK_REPLAY_SECONDS, or as long as two looks; ``live`` talks to OPENAI_BASE_URL (or OpenAI)
+    with OPENAI_API_KEY; ``record`` does the same and writes the answers to the JSONL file
+    COOKBOOK_RECORDINGS, for the replay; ``local`` runs the batches in this process and sends their
+    lines to the server at COOKBOOK_UPSTREAM, COOKBOOK_AT_ONCE (16) at a time, with OPENAI_API_KEY
+    if that is set. A name and password in one of the addresses is used and shown nowhere. Raises
+    `ModeError` for any other mode, and for one that lacks what it needs.
     """
     mode = mode or os.environ.get("COOKBOOK_MODE") or "replay"
     if mode == "replay":
-        say(
-            "replay: no key, no network, no cost. For the real API set COOKBOOK_MODE=live.\n"
-            "The answers are samples written for this cookbook, not a model's output."
-        )
-        return replay_client()
+        return _replaying_client(say)
     if mode == "live":
         if not os.environ.get("OPENAI_API_KEY"):
             raise ModeError(
                 "COOKBOOK_MODE is live, but OPENAI_API_KEY is not set. Set it in the environment "
                 "(never in a notebook) and start Jupyter anew, or unset COOKBOOK_MODE to replay."
             )
-        client = openai.OpenAI()
+        client = _live_client()
         say(f"live: {client.base_url}, paid with OPENAI_API_KEY. To replay, unset COOKBOOK_MODE.")
         return client
     if mode == "record":
@@ -58,12 +63,36 @@ def connect(mode: str | None = None, say: Callable[[str], None] = print) -> open
     if mode == "local":
         url = _upstream_url()
         key = "with OPENAI_API_KEY" if os.environ.get("OPENAI_API_KEY") else "without a key"
+        client = local_client(url, at_once=int(_number("COOKBOOK_AT_ONCE", 1, 1_000) or 16))
         say(
-            f"local: the answers come from {_without_password(url)}, asked {key};\n"
-            "the batches run here, whenever they are looked at. To replay, unset COOKBOOK_MODE."
+            f"local: the answers come from {_parts_of(url)[0]}, asked {key};\n"
+            "the batches run here, as long as this kernel does. To replay, unset COOKBOOK_MODE."
         )
-        return local_client(url)
+        return client
     raise ModeError(f"COOKBOOK_MODE is {mode!r}. The modes are: {', '.join(MODES)}.")
+
+
+def _replaying_client(say: Callable[[str], None]) -> openai.OpenAI:
+    seconds = _number("COOKBOOK_REPLAY_SECONDS", 0, 86_400)
+    takes = "" if seconds is None else f"\nA batch takes {seconds:g} seconds."
+    say(
+        "replay: no key, no network, no cost. For the real API set COOKBOOK_MODE=live.\n"
+        f"The answers are samples written for this cookbook, not a model's output.{takes}"
+    )
+    _shorten_misses()
+    return replay_client(seconds=seconds)
+
+
+def _live_client(transport: httpx2.BaseTransport | None = None) -> openai.OpenAI:
+    """The client for OPENAI_BASE_URL, whose name and password are sent but are no part of it.
+
+    The base URL of a client is printed, and written into the folders of jobs.
+    """
+    url, auth = _parts_of(os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1")
+    if transport is None and auth is None:
+        return openai.OpenAI(base_url=url)
+    options: dict[str, Any] = {"transport": transport} if transport else {}
+    return openai.OpenAI(base_url=url, http_client=openai.DefaultHttpxClient(auth=auth, **options))
 
 
 def _recording_client(say: Callable[[str], None]) -> openai.OpenAI:
@@ -83,7 +112,7 @@ def _recording_client(say: Callable[[str], None]) -> openai.OpenAI:
             f"COOKBOOK_RECORDINGS cannot be written: {error}. Name a new .jsonl file, or one that "
             "holds recordings."
         ) from error
-    client = openai.OpenAI(http_client=openai.DefaultHttpxClient(transport=recorder))
+    client = _live_client(recorder)
     say(
         f"record: {client.base_url}, paid with OPENAI_API_KEY. What comes back is written to "
         f"{path}. To replay, unset COOKBOOK_MODE."
@@ -101,24 +130,26 @@ def replay_client(state: Path | None = None, **options) -> openai.OpenAI:
     return _client_of(app, "replay")
 
 
-def local_client(url: str, state: Path | None = None) -> openai.OpenAI:
+def local_client(url: str, state: Path | None = None, *, at_once: int = 16) -> openai.OpenAI:
     """The official client over a transport that leads into a Batch API in this process.
 
-    It sends the lines of its batches to the server with the base URL ``url``. ``state`` is its
-    database, by default in the jobs folder, one for each server: what one has answered is never
-    taken for the answer of another.
+    It sends the lines of its batches to the server with the base URL ``url``, up to ``at_once`` at
+    a time. ``state`` is its database, by default in the jobs folder, one for each server: what one
+    has answered is never taken for the answer of another.
     """
+    url, auth = _parts_of(url)
     key = os.environ.get("OPENAI_API_KEY")
     http = httpx2.Client(
         base_url=url,
+        auth=auth,
         headers={"Authorization": f"Bearer {key}"} if key else None,
         timeout=_PATIENCE,
-        # A kept connection that the server closes meanwhile would cost a line its answer.
-        limits=httpx2.Limits(max_keepalive_connections=0),
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=at_once),
         follow_redirects=True,
     )
     name = f"local-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
-    return _client_of(create_app(state or JOBS / f"{name}.sqlite", upstream=Upstream(http)), name)
+    upstream = Upstream(http, at_once)
+    return _client_of(create_app(state or JOBS / f"{name}.sqlite", upstream=upstream), name)
 
 
 def _client_of(app: Callable, name: str) -> openai.OpenAI:
@@ -133,7 +164,8 @@ def _upstream_url() -> str:
     url = os.environ.get("COOKBOOK_UPSTREAM", "").strip().rstrip("/")
     if url.startswith(("http://", "https://")):
         return url
-    found = f"is {url!r}" if url else "is not set"
+    # What stands before an @ may be a password.
+    found = f"is {re.sub(r'.*@', '...@', url)!r}" if url else "is not set"
     raise ModeError(
         f"COOKBOOK_MODE is local, but COOKBOOK_UPSTREAM {found}. Set it to the base URL of a "
         "server with /chat/completions, for Ollama http://localhost:11434/v1, and start Jupyter "
@@ -141,5 +173,56 @@ def _upstream_url() -> str:
     )
 
 
-def _without_password(url: str) -> str:
-    return str(httpx2.URL(url).copy_with(userinfo=b""))
+def _parts_of(url: str) -> tuple[str, tuple[str, str] | None]:
+    """The URL without name and password, and these two if it has them."""
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        # Its message quotes the URL, and so may quote a password.
+        raise ModeError(
+            "The base URL (OPENAI_BASE_URL or COOKBOOK_UPSTREAM) is no URL. Characters such as "
+            "/ : @ # in a password have to be written with %, as %2F %3A %40 %23."
+        ) from None
+    if not parsed.userinfo:
+        return url, None
+    return str(parsed.copy_with(userinfo=b"")), (parsed.username, parsed.password)
+
+
+def _number(name: str, least: float, most: float) -> float | None:
+    """The environment variable as a number; None where it is not set."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most:
+        raise ModeError(f"{name} is {text!r}. Set it to a number from {least:g} to {most:,g}.")
+    return number
+
+
+def _shorten_misses() -> None:
+    """In a notebook, lets a request that is not recorded end its cell in a short message.
+
+    Its traceback leads through the SDK, whose frames say nothing of the reason.
+    """
+    shell = get_ipython()
+    # A handler that is there already is the reader's own.
+    if shell is not None and not shell.custom_exceptions:
+        shell.set_custom_exc((openai.NotFoundError,), _show_shortly)
+
+
+def _show_shortly(
+    shell: Any,
+    kind: type[BaseException],
+    error: openai.NotFoundError,
+    traceback: TracebackType,
+    tb_offset: int | None = None,
+) -> None:
+    if error.code != "not_recorded" or not isinstance(error.body, dict):
+        shell.showtraceback((kind, error, traceback), tb_offset=tb_offset)
+        return
+    parts = re.split(r" (?=Here |recorded is |Take back )", str(error.body.get("message")))
+    lines = [line for part in parts for line in textwrap.wrap(part, _WIDTH)]
+    shell._showtraceback(kind, error, lines)

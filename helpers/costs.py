@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from openai.types import Batch, CompletionUsage
 
@@ -20,10 +20,9 @@ PRICES = DATA / "prices.csv"
 # Prompts are cached from this length on, and from the GPT-5.6 family on writing to the cache costs
 # more than reading the prompt: https://developers.openai.com/api/docs/guides/prompt-caching
 _CACHED_FROM = 1_024
-_CACHE_WRITE = 1.25
-# Above this many prompt tokens a request costs twice as much for its prompt and 1.5 times for its
-# answer: https://developers.openai.com/api/docs/models/gpt-6.2-sol.md
-_LARGE, _LARGE_PROMPT, _LARGE_ANSWER = 272_000, 2.0, 1.5
+# A request with a longer prompt has prices of its own, the columns long_... of the price table:
+# https://developers.openai.com/api/docs/models/gpt-6.2-sol.md
+_LONG = 272_000
 # The longest answer that the same page names; those of other models were not found.
 _LONGEST_ANSWER = 128_000
 # English text has about four bytes a token: an assumption, used only beside pictures.
@@ -36,20 +35,27 @@ class BudgetError(RuntimeError):
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per million tokens of one model, for one kind of service."""
+    """US dollars per million tokens of one model, for one kind of service.
+
+    ``cache_write`` is None where a newly cached prompt costs what any prompt costs; ``long`` is the
+    price of requests whose prompt is longer than 272,000 tokens, None where it is not known.
+    """
 
     input: float
     cached: float
     output: float
-    as_of: str
+    as_of: str = ""
+    cache_write: float | None = None
+    long: "Price | None" = None
 
-    def of(self, prompt: float, cached: float, completion: float, cache_write: float = 0) -> float:
-        """US dollars for so many tokens; the cached and newly cached ones are part of the prompt's.
+    def of(self, prompt: Any, cached: Any, completion: Any, cache_write: Any = 0) -> Any:
+        """US dollars for so many tokens, or for columns of them.
 
-        Takes columns of tokens, too.
+        Cached and newly cached tokens are part of the prompt's.
         """
-        uncached = prompt - cached + cache_write * (_CACHE_WRITE - 1)
-        return (uncached * self.input + cached * self.cached + completion * self.output) / 1e6
+        write = self.input if self.cache_write is None else self.cache_write
+        read = (prompt - cached - cache_write) * self.input + cached * self.cached
+        return (read + cache_write * write + completion * self.output) / 1e6
 
 
 def price(model: str, service: str = "batch", *, table: Path | None = None) -> Price:
@@ -63,25 +69,27 @@ def price(model: str, service: str = "batch", *, table: Path | None = None) -> P
     files = [table] if table else [*([ROOT / own] if own else []), PRICES]
     for file in files:
         prices = _read(file, file.stat().st_mtime_ns if file.exists() else 0)
-        if (model, service) in prices.index:
-            return _price(prices.loc[(model, service)], model, service, file)
+        if found := prices.get((model, service)):
+            return _price(found, f"{file.name}: the {service} line of {model!r}")
     if os.environ.get("COOKBOOK_MODE") == "local":
         return Price(0, 0, 0, "")
-    known = sorted({name for name, kind in prices.index if kind == service})
+    known = [name for name, kind in prices if kind == service]
     raise LookupError(
-        f"There is no {service} price for {model!r}, only for {', '.join(known)}. Write its prices "
-        "in US dollars per million tokens into a file of your own, and name it in "
-        "COOKBOOK_PRICES:\nmodel,service,input,cached_input,output,as_of,source\n"
+        f"{file.parent.name}/{file.name} has no {service} price for {model!r}, only for "
+        f"{', '.join(known)}. Write its prices in US dollars per million tokens into a file of "
+        "your own, and name it in COOKBOOK_PRICES:\n"
+        "model,service,input,cached_input,output,as_of,source\n"
         f"{model},batch,...\n{model},standard,..."
     )
 
 
 @functools.cache
-def _read(file: Path, changed: int) -> pd.DataFrame:
-    """The prices of a file, by model and service; ``changed`` has it read again after a change."""
-    columns = {"shutdown_date": str, "model": str, "service": str}
+def _read(file: Path, changed: int) -> dict[tuple[str, str], dict[str, Any]]:
+    """The lines of a price table by model and service, read again when ``changed`` differs."""
     try:
-        return pd.read_csv(file, dtype=columns).set_index(["model", "service"]).sort_index()
+        lines = pd.read_csv(file, dtype={"model": str, "service": str}).to_dict("records")
+        found = [{str(name): value for name, value in line.items()} for line in lines]
+        return {(line["model"], line["service"]): line for line in found}
     except (OSError, ValueError, KeyError) as error:
         raise LookupError(
             f"The prices in {file.name} cannot be read ({error}). The file needs the columns "
@@ -89,17 +97,24 @@ def _read(file: Path, changed: int) -> pd.DataFrame:
         ) from None
 
 
-def _price(found: pd.Series, model: str, service: str, file: Path) -> Price:
-    rates = {name: pd.to_numeric(found[name]) for name in ("input", "cached_input", "output")}
-    if not (math.isfinite(rates["input"]) and math.isfinite(rates["output"])):
+def _price(found: dict[str, Any], line: str) -> Price:
+    def rates(prefix: str) -> dict[str, float]:
+        names = ("input", "cached_input", "cache_write", "output")
+        known = {name: found.get(prefix + name, math.nan) for name in names}
+        return {name: rate for name, rate in known.items() if math.isfinite(rate)}
+
+    def of(rates: dict[str, float], long: Price | None = None) -> Price:
+        # Where no price for cached input is known, it counts as uncached: never too low.
+        cached = rates.get("cached_input", rates["input"])
+        as_of = str(found.get("as_of", ""))
+        return Price(rates["input"], cached, rates["output"], as_of, rates.get("cache_write"), long)
+
+    usual, long = rates(""), rates("long_")
+    if not {"input", "output"} <= usual.keys():
         raise LookupError(
-            f"{file.name}: the {service} line of {model!r} lacks a price for input or output. Fill "
-            "it in; 0 if it costs nothing."
+            f"{line} lacks a price for input or output. Fill it in; 0 if it costs nothing."
         )
-    # Where no price for cached input is known, it counts as uncached: too high, never too low.
-    cached = rates["cached_input"] if pd.notna(rates["cached_input"]) else rates["input"]
-    as_of = str(found.get("as_of", ""))
-    return Price(float(rates["input"]), float(cached), float(rates["output"]), as_of)
+    return of(usual, of(long) if {"input", "output"} <= long.keys() else None)
 
 
 def estimate(
@@ -128,8 +143,8 @@ def estimate(
     services = {service: price(shards[0].model, service) for service in ("batch", "standard")}
     highest = {
         shard.sha256: max(
-            _usd(*measured.expected(shard), services["batch"]),
-            _usd(*measured.longest(shard), services["batch"]),
+            measured.usd(measured.expected(shard), services["batch"]),
+            measured.usd(measured.longest(shard), services["batch"]),
         )
         for shard in shards
     }
@@ -137,10 +152,10 @@ def estimate(
     for name, tokens_of in (("expected", measured.expected), ("longest", measured.longest)):
         found = [tokens_of(shard) for shard in shards]
         lines[name] = {
-            "input_tokens": round(sum(prompt for prompt, _, _ in found)),
-            "output_tokens": round(sum(answer for _, answer, _ in found)),
+            "input_tokens": round(sum(tokens.prompt for tokens in found)),
+            "output_tokens": round(sum(tokens.answer for tokens in found)),
         } | {
-            f"{service}_usd": sum(_usd(*tokens, rates) for tokens in found)
+            f"{service}_usd": sum(measured.usd(tokens, rates) for tokens in found)
             for service, rates in services.items()
         }
     table = pd.DataFrame.from_dict(lines, orient="index")
@@ -195,19 +210,24 @@ class _Measured:
         least = _TOKENS_PER_BYTE if pictures else 0
         return max(least, (prompt - pictures) / max(text, 1))
 
-    def expected(self, shard: Shard) -> tuple[float, float, float]:
-        """Tokens of the prompts, of the answers, and of the prompts newly cached."""
+    def expected(self, shard: Shard) -> "_Tokens":
         return self._tokens(self.mean, shard, self.answer * shard.requests)
 
-    def longest(self, shard: Shard) -> tuple[float, float, float]:
-        """The same, at most."""
+    def longest(self, shard: Shard) -> "_Tokens":
         answers = shard.answer_tokens + shard.uncapped * _LONGEST_ANSWER
         return self._tokens(self.most, shard, answers)
 
-    def _tokens(self, rate: float, shard: Shard, answers: float) -> tuple[float, float, float]:
+    def _tokens(self, rate: float, shard: Shard, answers: float) -> "_Tokens":
         prompts = rate * shard.text_bytes + shard.image_tokens
         longest = rate * shard.longest_text + shard.image_tokens
-        return prompts, answers, prompts if longest >= _CACHED_FROM else 0
+        return _Tokens(prompts, answers, longest)
+
+    def usd(self, tokens: "_Tokens", rates: Price) -> float:
+        """As if every prompt cost what the longest of them may cost: never too low."""
+        if tokens.longest_prompt > _LONG and rates.long:
+            rates = rates.long
+        written = tokens.prompt if tokens.longest_prompt >= _CACHED_FROM else 0
+        return rates.of(tokens.prompt, 0, tokens.answer, written)
 
     def cost(self, standard: Price) -> float:
         return sum(
@@ -215,8 +235,12 @@ class _Measured:
         )
 
 
-def _usd(prompt: float, answer: float, cache_write: float, rates: Price) -> float:
-    return rates.of(prompt, 0, answer, cache_write)
+class _Tokens(NamedTuple):
+    """Those of all prompts and answers of a batch file, and of its longest prompt, at most."""
+
+    prompt: float
+    answer: float
+    longest_prompt: float
 
 
 def actual(outcomes: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -224,20 +248,16 @@ def actual(outcomes: pd.DataFrame, model: str) -> pd.DataFrame:
 
     Failed requests without usage count nothing; truncated and refused answers are billed.
     """
-    prompt, answer = outcomes["prompt_tokens"], outcomes["completion_tokens"]
-    written = outcomes.get("cache_write_tokens", 0)
-    large = prompt > _LARGE
-    line: dict[str, float] = {
-        "input_tokens": int(prompt.sum()),
-        "output_tokens": int(answer.sum()),
-    }
+    tokens = (
+        outcomes["prompt_tokens"], outcomes["cached_tokens"], outcomes["completion_tokens"],
+        outcomes.get("cache_write_tokens", 0),
+    )  # fmt: skip
+    line = {"input_tokens": tokens[0].sum(), "output_tokens": tokens[2].sum()}
     for service in ("batch", "standard"):
         rates = price(model, service)
-        prompts = rates.of(prompt, outcomes["cached_tokens"], 0, written)
-        answers = rates.of(0, 0, answer)
-        usd = prompts * np.where(large, _LARGE_PROMPT, 1) + answers * np.where(
-            large, _LARGE_ANSWER, 1
-        )
+        usd = rates.of(*tokens)
+        if rates.long:
+            usd = usd.where(tokens[0] <= _LONG, rates.long.of(*tokens))
         line[f"{service}_usd"] = float(usd.sum())
     return pd.DataFrame.from_dict({"actual": line}, orient="index")
 

@@ -102,6 +102,11 @@ def outcome_of(
     (https://github.com/openai/openai-openapi/issues/302); only a line that never ran has ``error``.
     With ``as_json`` the answer is what `plain` makes of the instance of the answer model.
     """
+    response = line.get("response")
+    if isinstance(response, dict) and response.get("status_code") == 200:
+        body = response.get("body")
+        if isinstance(body, dict):
+            return answered(body, answer, as_json=as_json)
     status, body = _response(line)
     if isinstance(body, dict) and 200 <= status < 300:
         return answered(body, answer, as_json=as_json)
@@ -116,6 +121,13 @@ def answered(
     ``ok``, or ``failed`` if it is no use: refused, cut off, or another shape than ``model`` has.
     Of several choices the first that can be used counts; `choices_of` has them all.
     """
+    if isinstance(body, dict) and (content := _usual(body)):
+        tokens = tokens_of(body.get("usage"))
+        if model:
+            content, failure = _fitted(content, model, as_json)
+            if failure:
+                return Outcome("failed", *failure, None, *tokens)
+        return _new(Outcome, ("ok", "", "", False, content, *tokens, 1))
     first = None
     for outcome in _choices(body, model, as_json):
         if outcome.outcome == "ok":
@@ -166,21 +178,22 @@ def tokens_of(usage: Any) -> Tokens:
     Chat Completions, Completions and Embeddings say ``prompt``, all others ``input``:
     openai/types/completion_usage.py, openai/types/responses/response_usage.py.
     """
-    if type(usage) is not dict:
+    if not isinstance(usage, dict):
         return _NO_TOKENS
-    details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-    details = details if type(details) is dict else {}
-    prompt = _count(usage.get("prompt_tokens") or usage.get("input_tokens"))
-    cached = min(prompt, _count(details.get("cached_tokens")))
-    written = min(prompt - cached, _count(details.get("cache_write_tokens")))
-    return Tokens(
-        prompt,
-        cached,
-        written,
-        _count(usage.get("completion_tokens") or usage.get("output_tokens")),
-    )
+    get = usage.get
+    prompt = _count(get("prompt_tokens") or get("input_tokens"))
+    completion = _count(get("completion_tokens") or get("output_tokens"))
+    details = get("prompt_tokens_details") or get("input_tokens_details")
+    cached = written = 0
+    if isinstance(details, dict):
+        # Parts of the prompt: more of them than of it would make a negative price.
+        cached = min(prompt, _count(details.get("cached_tokens")))
+        written = min(prompt - cached, _count(details.get("cache_write_tokens")))
+    return _new(Tokens, (prompt, cached, written, completion))
 
 
+# The constructor of a NamedTuple takes three times as long.
+_new = tuple.__new__
 _NO_TOKENS = Tokens(0, 0, 0, 0)
 
 
@@ -266,6 +279,22 @@ def _choices(
             yield Outcome("failed", *failure, None, *tokens)
         else:
             yield Outcome("ok", "", "", False, content, *tokens)
+
+
+def _usual(body: dict) -> str:
+    """The text of an answer of Chat Completions that is fine, as nearly all are; '' for others."""
+    choices = body.get("choices")
+    if not isinstance(choices, list) or len(choices) != 1:
+        return ""
+    try:
+        choice = choices[0]
+        message = choice["message"]
+        content = message["content"]
+        if choice["finish_reason"] == "stop" and not message.get("refusal"):
+            return content if isinstance(content, str) and content.strip() else ""
+    except (TypeError, KeyError, AttributeError):
+        pass
+    return ""
 
 
 def _said(body: dict, tokens: Tokens) -> Iterator[_Said]:
@@ -429,6 +458,8 @@ _MOST = 10**9
 
 def _count(value: Any) -> int:
     """The value if it is a number that can count something, also as text, else 0."""
+    if type(value) is int:
+        return value if 0 < value < _MOST else 0
     if isinstance(value, str) and value.isdecimal() and len(value) < 10:
         value = int(value)
     if isinstance(value, float) and value.is_integer():

@@ -67,8 +67,9 @@ def run(
         trial.report_if_complete(budget, say)
 
     def finished(batch_files: list[Shard], expected: pd.DataFrame | None, limit: float) -> Finished:
-        checked = {} if expected is None else {"expected": expected, "budget": limit}
-        job = submit(client, batch_files, **checked)
+        # What exists needs no budget: then there is no estimate either.
+        limited = None if expected is None else limit
+        job = submit(client, batch_files, expected=expected, budget=limited)
         wait(client, job, show=show, say=say)
         return job, collect(client, job, answer)
 
@@ -76,7 +77,7 @@ def run(
     sent = {*shards}
     while again := [s for s in retry(job, outcomes, rounds=rounds) if s not in sent]:
         sent |= {*again}
-        spent = float(actual(outcomes, again[0].model).loc["actual", "batch_usd"])
+        spent = actual(outcomes, again[0].model)["batch_usd"].sum()
         try:
             more = trial.estimate(again, outcomes) if unsubmitted(client, again) else None
             second = finished(again, more, max(0.0, budget - spent))[1]

@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import textwrap
+import time
 
+import nbformat
 import openai
 import pytest
 
@@ -20,7 +22,10 @@ def said():
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    for name in ("COOKBOOK_MODE", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    for name in (
+        "COOKBOOK_MODE", "COOKBOOK_REPLAY_SECONDS", "COOKBOOK_AT_ONCE", "COOKBOOK_UPSTREAM",
+        "OPENAI_API_KEY", "OPENAI_BASE_URL",
+    ):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
 
 
@@ -62,6 +67,78 @@ def test_the_argument_wins_over_the_environment(monkeypatch, said):
     monkeypatch.setenv("COOKBOOK_MODE", "live")
     helpers.connect("replay", say=said.append)
     assert said[0].startswith("replay")
+
+
+def test_a_batch_takes_as_long_as_the_environment_says(monkeypatch, said):
+    monkeypatch.setenv("COOKBOOK_REPLAY_SECONDS", "1.5")
+    client = helpers.connect(say=said.append)
+    assert "A batch takes 1.5 seconds." in said[0]
+    requests = [{**line, "custom_id": f"of-{time.time_ns()}"} for line in recorded("jaws-1975")]
+    job = helpers.submit(client, helpers.write(requests, helpers.JOBS / "slow"))
+    begun = time.monotonic()
+    helpers.wait(client, job)
+    assert 1.4 <= time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "value"),
+    [
+        ("replay", "COOKBOOK_REPLAY_SECONDS", "soon"),
+        ("replay", "COOKBOOK_REPLAY_SECONDS", "-1"),
+        ("replay", "COOKBOOK_REPLAY_SECONDS", "nan"),
+        ("replay", "COOKBOOK_REPLAY_SECONDS", "inf"),
+        ("local", "COOKBOOK_AT_ONCE", "many"),
+        ("local", "COOKBOOK_AT_ONCE", "0"),
+    ],
+)
+def test_a_number_that_is_none_is_an_error_that_names_the_variable(
+    monkeypatch, said, mode, name, value
+):
+    monkeypatch.setenv("COOKBOOK_UPSTREAM", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(helpers.ModeError, match=f"{name} is '{value}'. Set it to a number from"):
+        helpers.connect(mode, say=said.append)
+    assert said == []
+
+
+def test_a_reader_who_changes_the_prompt_sees_a_short_message_in_the_notebook(tmp_path):
+    notebook = nbformat.read(ROOT / "notebooks" / "movie_categorization.ipynb", 4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    asking = next(n for n, cell in enumerate(cells) if "completions.create" in cell.source)
+    notebook.cells = cells[: asking + 1]
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("You sort films for", "You sort old films for")
+    nbformat.write(notebook, tmp_path / "changed.ipynb")
+    command = [sys.executable, "-m", "nbconvert", "--execute", "--allow-errors", "--inplace"]
+    config = f"--config={ROOT / 'notebooks' / 'nbconvert_config.py'}"
+    subprocess.run([*command, config, str(tmp_path / "changed.ipynb")], check=True)
+    cell = nbformat.read(tmp_path / "changed.ipynb", 4).cells[-1]
+    [error] = [output for output in cell.outputs if output.output_type == "error"]
+    assert len(error.traceback) < 10
+    shown = " ".join(error.traceback)
+    assert "Here messages[0].content is 'You sort old films for" in shown
+    assert "recorded is 'You sort films for" in shown
+    assert "Take back the change, or run live: COOKBOOK_MODE=live" in shown
+
+
+def test_other_errors_keep_their_traceback_and_a_readers_own_handler_stays():
+    code = """
+        import sys
+        from IPython.core.interactiveshell import InteractiveShell
+
+        shell = InteractiveShell.instance()
+        if sys.argv[1] == "own":
+            shell.set_custom_exc((KeyError,), lambda *a, **n: print("the reader's own"))
+        shell.run_cell("import helpers; client = helpers.connect(say=lambda line: None)")
+        shell.run_cell("client.files.retrieve('nothing')")
+        shell.run_cell("{}['a']")
+    """
+    for handler in ("none", "own"):
+        command = [sys.executable, "-c", textwrap.dedent(code), handler]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert "Traceback (most recent call last)" in done.stdout
+        assert "No such file: nothing" in done.stdout
+        assert ("the reader's own" in done.stdout) == (handler == "own")
 
 
 def test_a_request_can_be_tried_in_replay():

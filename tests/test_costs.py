@@ -7,8 +7,9 @@ import pytest
 from openai.types import CompletionUsage
 
 import helpers
+from helpers.checks import prompt_size
 from helpers.costs import PRICES, BudgetError, Price, price
-from support import RECORDED, recorded, request, run
+from support import CREATE, LIST, RECORDED, UPLOAD, recorded, request, run
 
 TABLE = pd.read_csv(PRICES, dtype={"shutdown_date": str})
 BOTH = sorted(
@@ -76,13 +77,13 @@ def test_cached_input_in_a_batch_is_half_the_standard_price_where_it_is_known():
 def test_an_unknown_model_is_an_error_that_names_the_known_ones():
     with pytest.raises(LookupError, match=r"gpt-9-nova.*gpt-6-luna") as caught:
         price("gpt-9-nova")
-    assert "Add its lines" in str(caught.value)
+    assert "gpt-9-nova,batch,...\ngpt-9-nova,standard,..." in str(caught.value)
 
 
 def test_a_model_without_a_batch_price_is_not_named_as_one_that_has_it():
     with pytest.raises(LookupError, match="no batch price for 'gpt-4-turbo'") as caught:
         price("gpt-4-turbo")
-    assert str(caught.value).count("gpt-4-turbo") == 1
+    assert str(caught.value).splitlines()[0].count("gpt-4-turbo") == 1
     assert price("gpt-4-turbo", "standard").input == 10
 
 
@@ -135,7 +136,7 @@ def test_an_estimate_scales_the_prompt_with_the_bytes_and_the_answer_with_the_re
     small_shards = helpers.write([small], tmp_path / "small")
     both_shards = helpers.write([small, large], tmp_path / "both")
     table = helpers.estimate(both_shards, [small], [usage(1_000, 7)], budget=1)
-    ratio = both_shards[0].bytes / small_shards[0].bytes
+    ratio = both_shards[0].text_bytes / small_shards[0].text_bytes
     assert table.loc["expected", "input_tokens"] == round(1_000 * ratio)
     assert table.loc["expected", "output_tokens"] == 14
 
@@ -168,12 +169,13 @@ def test_the_longest_answers_are_those_that_use_up_their_limit(tmp_path):
     assert longest["batch_usd"] > expected["batch_usd"]
 
 
-def test_without_a_limit_the_longest_answers_are_unknown(tmp_path):
+def test_an_answer_without_a_cap_counts_as_the_longest_that_is_documented(tmp_path):
     requests = [asking("row-1"), request("row-2")]
     shards = helpers.write(requests, tmp_path / "job")
-    table = helpers.estimate(shards, requests[:1], [usage(20, 5)], budget=1)
-    assert table.loc["longest", ["output_tokens", "batch_usd", "standard_usd"]].isna().all()
-    assert table.loc["expected"].notna().all()
+    table = helpers.estimate(shards, requests[:1], [usage(20, 5)])
+    assert table.loc["longest", "output_tokens"] == 100 + 128_000
+    with pytest.raises(BudgetError):
+        helpers.estimate(shards, requests[:1], [usage(20, 5)], budget=0.01)
 
 
 def test_a_job_that_could_cost_more_than_its_budget_is_an_error(ten):
@@ -187,8 +189,102 @@ def test_a_job_that_could_cost_more_than_its_budget_is_an_error(ten):
 def test_a_budget_that_is_just_enough_is_enough(ten):
     requests, shards = ten
     tried = requests[:1], [usage(20, 5)]
-    table = helpers.estimate(shards, *tried, budget=1)
-    helpers.estimate(shards, *tried, budget=table["batch_usd"].max())
+    table = helpers.estimate(shards, *tried)
+    spent = price("gpt-6-luna", "standard").of(20, 0, 5)
+    enough = table["batch_usd"].max() + spent
+    helpers.estimate(shards, *tried, budget=enough)
+    with pytest.raises(BudgetError):
+        helpers.estimate(shards, *tried, budget=enough * 0.999)
+
+
+@pytest.mark.parametrize("budget", [float("nan"), float("inf"), -1, "5"])
+def test_a_budget_that_is_no_number_of_dollars_is_refused(ten, budget):
+    requests, shards = ten
+    with pytest.raises(ValueError, match=r"budget is .*number of US dollars"):
+        helpers.estimate(shards, requests[:1], [usage(20, 5)], budget=budget)
+
+
+def test_short_rows_that_are_tried_say_what_long_ones_cost(tmp_path):
+    short = [asking(f"row-{n}", "x" * 10) for n in range(3)]
+    long = [asking(f"row-{n}", "x" * 4_000) for n in range(3, 20)]
+    shards = helpers.write([*short, *long], tmp_path / "job")
+    used = [usage(round(0.3 * prompt_size(one)[0]), 5) for one in short]
+    table = helpers.estimate(shards, short, used)
+    true = sum(0.3 * prompt_size(one)[0] for one in (*short, *long))
+    assert table.loc["expected", "input_tokens"] == pytest.approx(true, rel=0.05)
+
+
+def test_long_prompts_count_as_newly_cached(tmp_path):
+    one = asking("row-1", "x" * 8_000)
+    shards = helpers.write([one], tmp_path / "job")
+    table = helpers.estimate(shards, [one], [usage(2_000, 5)])
+    assert table.loc["expected", "batch_usd"] == pytest.approx((2_000 * 0.0625 + 5 * 0.25) / 1e6)
+
+
+def test_prompts_above_the_tier_have_the_price_of_the_tier(tmp_path):
+    one = asking("row-1", "x" * 1_200_000)
+    shards = helpers.write([one], tmp_path / "job")
+    table = helpers.estimate(shards, [one], [usage(300_000, 5)])
+    assert table.loc["expected", "batch_usd"] == pytest.approx((300_000 * 0.125 + 5 * 0.375) / 1e6)
+
+
+# the wall at the door
+
+
+def test_what_is_submitted_is_compared_with_the_budget_of_that_moment(client, wire, ten):
+    requests, shards = ten
+    expected = helpers.estimate(shards, requests[:1], [usage(20, 5)], budget=1)
+    with pytest.raises(BudgetError, match="It is not submitted"):
+        helpers.submit(client, shards, expected=expected, budget=0.00001)
+    assert wire.calls == [LIST]
+    helpers.submit(client, shards, expected=expected, budget=1)
+    assert wire.calls.count(CREATE) == 1
+
+
+def test_an_estimate_of_other_files_opens_no_door(client, wire, ten, tmp_path):
+    requests, shards = ten
+    expected = helpers.estimate(shards, requests[:1], [usage(20, 5)], budget=1)
+    others = helpers.write([asking("other")], tmp_path / "other")
+    for known in (expected, None):
+        with pytest.raises(BudgetError, match="not of these batch files"):
+            helpers.submit(client, others, expected=known, budget=1)
+    assert wire.calls.count(UPLOAD) == 0
+
+
+def test_a_batch_that_exists_needs_no_budget(client, ten):
+    requests, shards = ten
+    job = helpers.submit(client, shards)
+    expected = helpers.estimate(shards, requests[:1], [usage(20, 5)])
+    assert helpers.submit(client, shards, expected=expected, budget=0) == job
+
+
+# prices of one's own
+
+
+def test_own_prices_stand_in_a_file_of_ones_own(monkeypatch, tmp_path):
+    own = tmp_path / "own.csv"
+    own.write_text("model,service,input,cached_input,output\nmine,batch,2,,3\n", "utf-8")
+    monkeypatch.setenv("COOKBOOK_PRICES", str(own))
+    assert price("mine") == Price(2, 2, 3, "")
+    assert price("gpt-6-luna").input == 0.05
+    own.write_text("model,service,input,cached_input,output\nmine,batch,20,,3\n", "utf-8")
+    assert price("mine").input == 20
+
+
+@pytest.mark.parametrize("content", [None, "", "a,b\n1,2\n"])
+def test_a_price_file_that_cannot_be_read_says_what_it_needs(monkeypatch, tmp_path, content):
+    own = tmp_path / "own.csv"
+    if content is not None:
+        own.write_text(content, "utf-8")
+    monkeypatch.setenv("COOKBOOK_PRICES", str(own))
+    with pytest.raises(LookupError, match=r"own.csv cannot be read.*needs the columns model"):
+        price("gpt-6-luna")
+
+
+def test_a_local_model_costs_nothing_unless_it_has_a_price(monkeypatch):
+    monkeypatch.setenv("COOKBOOK_MODE", "local")
+    assert price("/models/own.gguf").of(1_000, 0, 1_000) == 0
+    assert price("gpt-6-luna").input == 0.05
 
 
 def test_an_estimate_without_a_tried_request_is_an_error(ten):

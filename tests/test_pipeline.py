@@ -139,9 +139,46 @@ def test_running_twice_pays_nothing_again_and_says_the_same(finished, requests):
 
 
 def test_the_first_requests_are_tried_once_each(client, wire, folder, requests):
+    for _ in range(2):
+        with pytest.raises(helpers.BudgetError):
+            helpers.run(client, requests, folder, budget=0.0001, try_first=2)
+    assert wire.calls == [LIST, MODEL, CHAT, CHAT, LIST]
+
+
+def test_trials_end_where_they_alone_cost_more_than_the_budget(client, wire, folder):
     with pytest.raises(helpers.BudgetError):
-        helpers.run(client, requests, folder, budget=0, try_first=2)
-    assert wire.calls == [LIST, MODEL, CHAT, CHAT]
+        helpers.run(client, recorded()[:50], folder, budget=0.0001, try_first=10**6)
+    assert 1 < wire.calls.count(CHAT) < 10
+
+
+def test_nothing_stands_between_a_reader_and_a_batch_that_exists(client, wire, folder, requests):
+    job = helpers.submit(client, helpers.write(requests[:3], folder))
+    wire.disturb = on(CHAT, lambda exchange: httpx2.Response(429, json={"error": {}}))
+    outcomes = helpers.run(client, requests[:3], folder, budget=0)
+    assert outcomes["outcome"].tolist() == ["ok"] * 3
+    assert [batch.id for batch in client.batches.list()] == job.batch_ids
+
+
+def test_another_round_keeps_within_the_budget_too(client, wire, folder, requests):
+    said = []
+    helpers.run(client, requests, folder, budget=1, rounds=1)
+    outcomes = helpers.run(client, requests, folder, budget=0, rounds=2, say=said.append)
+    assert outcomes.loc[SERVER_ERROR, "outcome"] == "failed"
+    assert any(line.startswith("not asked again: This job could cost") for line in said)
+    assert wire.calls.count(CREATE) == 1
+
+
+def test_a_batch_that_ran_nothing_is_no_round_and_is_created_again(client, wire, folder, requests):
+    bad = {"code": "billing_hard_limit_reached", "message": "Pay first.", "line": None}
+    fault = {"at": "validation", "fault": "errors", "value": [bad]}
+    client.put("/replay", body={"faults": [fault]}, cast_to=object)
+    first = helpers.run(client, requests[:3], folder, budget=1, rounds=3)
+    assert first["reason"].tolist() == ["The batch was refused: Pay first."] * 3
+    assert wire.calls.count(CREATE) == 1
+    second = helpers.run(client, requests[:3], folder, budget=1)
+    assert second["outcome"].tolist() == ["ok"] * 3
+    assert second["round"].tolist() == [1] * 3
+    assert wire.calls.count(CREATE) == 2
 
 
 def test_the_first_requests_are_tried_before_anything_is_uploaded(finished):

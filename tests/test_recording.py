@@ -4,6 +4,7 @@ import datetime
 import gzip
 import json
 import os
+import re
 
 import httpx2
 import openai
@@ -12,19 +13,26 @@ import pytest
 
 import crashing
 import helpers
+from faults import Faults
 from helpers.client import replay_client
 from helpers.replay import create_app
 from helpers.replay.record import Recorder
 from helpers.replay.recordings import key_of
-from support import RECORDED, connect, lost, on, recorded, request, run
+from support import RECORDED, Wire, connect, lost, on, recorded, request, run
 from test_crashes import PROCESSES, server
 
+SIZE = 10_000
 KEY, COMPANY, UNKNOWN = "canary-7f3a9c51e0", "canary-company", "canary-field"
 MASKED = "sk-" + "proj-****abcd"
 FILMS = [
     "jaws-1975", "apollo-13-1995", "the-silence-of-the-lambs-1991",
     "everything-everywhere-all-at-once-2022",
 ]  # fmt: skip
+
+
+@pytest.fixture
+def wire(tmp_path):
+    return Wire(create_app(tmp_path / "replay.sqlite", faults=Faults()))
 
 
 @pytest.fixture
@@ -186,9 +194,9 @@ def test_an_error_that_is_not_about_the_request_is_not_recorded(wire, recorder, 
 
 
 def test_an_error_about_the_request_is_recorded_and_replayed(live, path, tmp_path):
-    with pytest.raises(openai.NotFoundError, match="Not recorded: this request differs"):
+    with pytest.raises(openai.NotFoundError, match="Not recorded: no recorded request"):
         ask(live, request()["body"])
-    with pytest.raises(openai.NotFoundError, match="Not recorded: this request differs"):
+    with pytest.raises(openai.NotFoundError, match="Not recorded: no recorded request"):
         ask(replayed(path, tmp_path), request()["body"])
 
 
@@ -201,6 +209,8 @@ def careless(wire):
     def disturb(call, exchange):
         response = exchange()
         response.headers["openai-organization"] = COMPANY
+        if re.fullmatch(r"GET /v1/files/[\w-]+", call):
+            return httpx2.Response(200, json={**json.loads(response.read()), "bytes": SIZE})
         if "chat" not in call and "content" not in call:
             return response
         lines = [json.loads(text) for text in response.read().splitlines()]
@@ -218,8 +228,8 @@ def careless(wire):
                     "(org-A1b2C3d4E5f6G7h8I9j0K1l2), project proj_A1b2C3d4E5f6G7h8I9j0K1l2."
                 )
         content = b"\n".join(json.dumps(line).encode() for line in lines)
-        # Nothing may be shorter than its file object says, or it is fetched again.
-        content = content.ljust(10_000)
+        # As long as its file object says, or it is fetched again.
+        content = content.ljust(SIZE)
         return httpx2.Response(response.status_code, headers=dict(private), content=content)
 
     private = {"openai-organization": COMPANY, "content-type": "application/json"}
@@ -284,6 +294,29 @@ def test_two_kernels_record_into_the_same_file(wire, path):
     for client, film in ((one, jaws), (two, alien), (one, jaws)):
         ask(client, film["body"])
     assert [line["request"] for line in lines_of(path)] == [jaws["body"], alien["body"]]
+
+
+def record_many(path, state, names):
+    client = connect(Recorder(path, httpx2.WSGITransport(app=create_app(state))))
+    for film in recorded(*names):
+        ask(client, film["body"])
+
+
+def test_kernels_that_record_at_the_same_time_keep_every_answer(path, tmp_path):
+    names = [film["custom_id"] for film in recorded()[:40]]
+    kernels = [
+        PROCESSES.Process(target=record_many, args=(path, tmp_path / f"{n}.sqlite", names[n::4]))
+        for n in range(4)
+    ]
+    path.parent.mkdir(exist_ok=True)
+    for kernel in kernels:
+        kernel.start()
+    for kernel in kernels:
+        kernel.join()
+    assert {line["custom_id"] for line in lines_of(path)} == {
+        f"call-{key_of(film['body'])[:12]}" for film in recorded()[:40]
+    }
+    assert sorted(file.name for file in path.parent.iterdir()) == [".films.jsonl.lock", path.name]
 
 
 # What could not be recorded
@@ -421,12 +454,12 @@ def test_a_streamed_call_is_passed_on_and_said_to_be_missing(path, said):
 
 def test_a_file_that_cannot_be_written_costs_no_answer(live, path, said):
     jaws, alien = recorded("jaws-1975", "alien-1979")
-    obstacle = path.with_suffix(f".{os.getpid()}.part")
-    obstacle.mkdir(parents=True)
+    # A folder in the file's place cannot be replaced by a file.
+    path.mkdir(parents=True)
     assert ask(live, jaws["body"]).choices[0].message.content
-    assert not path.exists()
+    assert list(path.parent.glob("*.part")) == []
     assert "films.jsonl was not written" in said[0]
-    obstacle.rmdir()
+    path.rmdir()
     ask(live, alien["body"])
     assert [line["request"] for line in lines_of(path)] == [jaws["body"], alien["body"]]
 
@@ -441,7 +474,7 @@ def record_and_die(path, state, kill_at):
 def test_an_interrupted_write_leaves_the_old_file(live, path, tmp_path):
     ask(live, recorded("jaws-1975")[0]["body"])
     before = path.read_bytes()
-    for kill_at, ended in ((1, -9), (2, -9), (0, 2)):
+    for kill_at, ended in ((1, -9), (2, -9), (3, -9), (0, 3)):
         process = PROCESSES.Process(target=record_and_die, args=(path, tmp_path / "s", kill_at))
         process.start()
         process.join()

@@ -1,6 +1,8 @@
 """The replay is a faithful Batch API: what goes in over HTTP, what comes out, and when."""
 
+import itertools
 import json
+import time
 
 import httpx2
 import openai
@@ -61,10 +63,20 @@ def without(key, line):
     return {name: value for name, value in line.items() if name != key}
 
 
+def ticking(begin=1_000_000):
+    """A clock by which a minute passes every time somebody looks at it."""
+    return itertools.count(begin, 60).__next__
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A client for tests that do not depend on what was asked before; they share its server."""
-    return replay_client(tmp_path_factory.mktemp("server") / "replay.sqlite")
+    return replay_client(tmp_path_factory.mktemp("server") / "replay.sqlite", clock=ticking())
+
+
+@pytest.fixture
+def client(tmp_path):
+    return replay_client(tmp_path / "replay.sqlite", clock=ticking())
 
 
 @pytest.fixture(scope="module")
@@ -374,6 +386,61 @@ def test_the_server_asks_for_a_short_pause_between_two_looks(server, batch):
     assert 0 < float(answer.headers["openai-poll-after-ms"]) <= 100
 
 
+# Time
+
+
+@pytest.fixture
+def hands(tmp_path):
+    """A clock that the test turns, and a server by it whose batches run for 15 seconds."""
+    hands = [1_000_000.0]
+    client = replay_client(tmp_path / "slow.sqlite", seconds=15, clock=lambda: hands[0])
+    return hands, client
+
+
+def test_a_batch_of_15_seconds_shows_its_progress_and_takes_15_seconds(hands):
+    hands, client = hands
+    batch = walk(client, create(client, *recorded()[:30]), {"in_progress"})[-1]
+    done = []
+    for _ in range(16):
+        batch = client.batches.retrieve(batch.id)
+        done.append((batch.status, batch.request_counts.completed + batch.request_counts.failed))
+        hands[0] += 1
+    assert done[:15] == [("in_progress", 2 * second) for second in range(15)]
+    assert done[15] == ("finalizing", 30)
+    assert client.batches.retrieve(batch.id).status == "completed"
+
+
+def test_a_batch_of_15_seconds_goes_on_in_a_new_server(hands, tmp_path):
+    hands, client = hands
+    batch = walk(client, create(client, *recorded()[:30]), {"in_progress"})[-1]
+    client.batches.retrieve(batch.id)
+    hands[0] += 14
+    again = replay_client(tmp_path / "slow.sqlite", seconds=15, clock=lambda: hands[0])
+    assert counts(again.batches.retrieve(batch.id))[0] == 30
+    assert again.batches.retrieve(batch.id).request_counts.completed >= 25
+    hands[0] += 1
+    assert walk(again, batch)[-1].status == "completed"
+
+
+def test_a_batch_of_15_seconds_can_be_cancelled_and_keeps_what_it_has(hands):
+    hands, client = hands
+    batch = walk(client, create(client, *FIVE), {"in_progress"})[-1]
+    client.batches.retrieve(batch.id)
+    hands[0] += 8
+    client.batches.retrieve(batch.id)
+    batch = walk(client, client.batches.cancel(batch.id))[-1]
+    assert (batch.status, counts(batch)) == ("cancelled", (5, 2, 0))
+    assert len(ids_of(client, batch.output_file_id)) == 2
+
+
+def test_nothing_that_a_new_batch_shows_lies_in_the_past(tmp_path):
+    begun = int(time.time())
+    client = replay_client(tmp_path / "replay.sqlite")
+    batch = finish(client, *FIVE)
+    assert begun <= batch.created_at <= batch.in_progress_at <= batch.completed_at <= time.time()
+    assert batch.expires_at == batch.created_at + 86_400
+
+
 # Results
 
 
@@ -477,7 +544,8 @@ def test_a_request_made_by_hand_does_not_use_up_its_recorded_failure(client):
 
 @pytest.fixture(scope="module")
 def expiring(tmp_path_factory):
-    return replay_client(tmp_path_factory.mktemp("expiring") / "replay.sqlite", expire_after=2)
+    state = tmp_path_factory.mktemp("expiring") / "replay.sqlite"
+    return replay_client(state, expire_after=2, clock=ticking())
 
 
 @pytest.fixture(scope="module")
@@ -712,7 +780,7 @@ def http(tmp_path):
     ("method", "path", "status"),
     [
         ("GET", "/v1/nothing-here", 404),
-        ("POST", "/v1/embeddings", 404),
+        ("POST", "/v1/nothing-here", 404),
         ("GET", "/", 404),
         ("PUT", "/v1/files", 405),
         ("GET", "/v1/chat/completions", 405),
@@ -762,7 +830,7 @@ def test_a_recorded_failure_is_remembered_by_a_new_server_on_the_same_file(tmp_p
 
 def history(state):
     """Everything that a new server answers to the same calls."""
-    client = replay_client(state)
+    client = replay_client(state, clock=ticking())
     batch = finish(client, *FIVE, request(), metadata={"round": "1"})
     again = finish(client, input_file_id=batch.input_file_id)
     files = client.files.list().data

@@ -150,7 +150,8 @@ def test_answers_are_given_in_their_order_and_the_last_one_stays(tmp_path):
     line = {"custom_id": "a", "request": body, "answers": answers}
     (tmp_path / "a.jsonl").write_text(json.dumps(line) + "\n")
     recordings = Recordings(tmp_path)
-    given = [recordings.answer(body, earlier_tries=number)[0] for number in range(5)]
+    chat = "/v1/chat/completions"
+    given = [recordings.answer(chat, body, lambda key, n=n: n).status for n in range(5)]
     assert given == [500, 429, 200, 200, 200]
 
 
@@ -213,9 +214,9 @@ def test_the_message_names_several_fields_that_differ(client):
     assert "(apollo-13-1995) in seed, temperature." in message
 
 
-@pytest.mark.parametrize("body", [request()["body"], picture(data_url(PIXELS))])
-def test_the_message_names_the_two_ways_on(client, body):
-    message = reason(client, body)
+@pytest.mark.parametrize("change", [{"seed": 1}, picture(data_url(PIXELS)), request()["body"]])
+def test_the_message_names_the_two_ways_on(client, change):
+    message = reason(client, {**recorded("apollo-13-1995")[0]["body"], **change})
     assert "Take back the change" in message
     assert "COOKBOOK_MODE=live with OPENAI_API_KEY" in message
 
@@ -230,11 +231,61 @@ def test_the_nearest_recording_is_the_one_with_most_in_common(replay):
     assert "nearest recorded one (near) in seed. Here seed is 2, recorded is 1." in message
 
 
-def test_a_long_value_is_shown_from_its_beginning_only(replay):
-    client = replay(long=request(text="a" * 10_000)["body"])
-    message = reason(client, request(text="b" * 10_000)["body"])
-    assert "'bbbbbbbbbb" in message
-    assert len(message) < 600
+def conversation(*texts):
+    return {"model": "gpt-6-luna", "messages": [{"role": "user", "content": t} for t in texts]}
+
+
+def test_of_two_long_texts_only_the_first_difference_is_shown_with_the_words_around_it(replay):
+    words = "word " * 2_000
+    client = replay(long=conversation("Sort.", f"{words}in English {words}"))
+    message = reason(client, conversation("Sort.", f"{words}in French {words}"))
+    assert "is '...word word word word word in French word" in message
+    assert "recorded is '...word word word word word in English word" in message
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize(
+    ("sent", "recorded", "said"),
+    [
+        ("one", "one two", "is 'one', recorded is 'one two'."),
+        ("one two", "one", "is 'one two', recorded is 'one'."),
+        ("", "one", "is '', recorded is 'one'."),
+        ("One", "one", "is 'One', recorded is 'one'."),
+        ("x" * 500 + "a", "x" * 500 + "b", f"is '...{'x' * 30}a', recorded is '...{'x' * 30}b'."),
+    ],
+    ids=["end missing", "end added", "empty", "first letter", "one long word"],
+)
+def test_the_difference_is_in_the_excerpts_wherever_it_is(replay, sent, recorded, said):
+    client = replay(known=conversation("Sort.", recorded))
+    assert said in reason(client, conversation("Sort.", sent))
+
+
+def test_of_a_prompt_that_was_changed_the_same_row_is_the_nearest_recording(client):
+    for line in (recorded("apollo-13-1995")[0], ticket := tickets()[5]):
+        body = json.loads(json.dumps(line["body"]))
+        body["messages"][0]["content"] = "Answer in French. " + body["messages"][0]["content"]
+        message = reason(client, body)
+        assert f"nearest recorded one ({line['custom_id']}) in messages[0].content." in message
+        assert "is 'Answer in French. You" in message
+    assert ticket["custom_id"].startswith("ticket")
+
+
+def test_a_new_text_under_a_known_prompt_is_compared_with_a_recording_of_that_prompt(client):
+    body = json.loads(json.dumps(tickets()[5]["body"]))
+    body["messages"][-1]["content"] = "My parcel is a brick."
+    assert "nearest recorded one (ticket-" in reason(client, body)
+
+
+def test_a_request_that_is_like_none_is_not_compared_with_any(client):
+    message = reason(client, request(text="My parcel is a brick.", temperature=0)["body"])
+    assert message.startswith("Not recorded: no recorded request has a text, a picture or an answ")
+    assert "differs" not in message
+
+
+def tickets():
+    lines = (helpers.DATA / "recordings" / "tickets.jsonl").read_text("utf-8").splitlines()
+    found = [json.loads(line) for line in lines]
+    return [{"custom_id": line["custom_id"], "body": line["request"]} for line in found]
 
 
 def test_a_picture_is_shown_by_its_digest(replay):

@@ -1,14 +1,23 @@
 """Keys stay in memory, job folders are private, and nothing in a table chooses a path."""
 
+import logging
+import threading
+import traceback
+from contextlib import contextmanager
+
 import httpx2
 import openai
 import pytest
+from werkzeug.serving import make_server
 
 import helpers
+from helpers.client import local_client, replay_client
 from helpers.paths import ROOT
+from helpers.replay import create_app
 from support import Wire, recorded, run
 
-KEY = "canary-7f3a9c51e0"
+KEY, PASSWORD = "canary-7f3a9c51e0", "canary-swordfish"
+UNREACHABLE = "http://127.0.0.1:9/v1"
 
 
 @pytest.fixture
@@ -29,6 +38,78 @@ def test_the_key_is_written_to_no_file_and_to_no_output(client, tmp_path, capsys
     said = capsys.readouterr()
     assert "completed" in said.out
     assert KEY not in said.out + said.err
+
+
+@contextmanager
+def behind_a_password(state):
+    """The address of a replay that is reached with a name and a password only."""
+    seen, replay = [], create_app(state)
+
+    def app(environ, start):
+        seen.append(environ["HTTP_AUTHORIZATION"])
+        return replay({**environ, "HTTP_AUTHORIZATION": "Bearer any"}, start)
+
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
+    thread.start()
+    try:
+        yield f"http://me:{PASSWORD}@127.0.0.1:{server.server_port}/v1", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("mode", ["live", "record"])
+def test_a_password_in_the_base_url_is_used_and_gets_into_no_file_and_no_output(
+    mode, tmp_path, capsys, monkeypatch
+):
+    more = helpers.write(recorded("m-1931"), tmp_path / "more")
+    with behind_a_password(tmp_path / "there.sqlite") as (url, seen):
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        monkeypatch.setenv("COOKBOOK_RECORDINGS", str(tmp_path / "films.jsonl"))
+        client = helpers.connect(mode).with_options(max_retries=0)
+        job = run(client, helpers.write(recorded("jaws-1975"), tmp_path / "films"))
+        assert helpers.collect(client, job)["outcome"].tolist() == ["ok"]
+    # The server is gone by now.
+    with client, pytest.raises((openai.APIError, helpers.JobError)) as error:
+        helpers.submit(client, more)
+    assert {value.split()[0] for value in seen} == {"Basic"}
+    said = capsys.readouterr()
+    assert f"{mode}: http://127.0.0.1:" in said.out
+    assert PASSWORD not in said.out + said.err + str(client.base_url) + str(error.value)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in files if PASSWORD.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("mode", "variable", "value"),
+    [
+        ("live", "OPENAI_BASE_URL", f"http://me:{'p/' + 'w'}@host/v1"),
+        ("live", "OPENAI_BASE_URL", "http://me:swordfish:12@host:port/v1"),
+        ("local", "COOKBOOK_UPSTREAM", "me:swordfish@localhost:11434/v1"),
+        ("local", "COOKBOOK_UPSTREAM", "http://me:swordfish:12@host:port/v1"),
+    ],
+)
+def test_a_password_in_an_address_that_is_none_is_not_repeated(monkeypatch, mode, variable, value):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(helpers.ModeError) as error:
+        helpers.connect(mode, say=lambda line: None)
+    shown = "".join(traceback.format_exception(error.value))
+    assert "swordfish" not in shown
+    assert "p/w" not in shown
+
+
+@pytest.mark.parametrize("make", [replay_client, lambda state: local_client(UNREACHABLE, state)])
+def test_the_databases_are_open_to_their_owner_only(make, tmp_path):
+    (tmp_path / "old.sqlite").touch(0o644)
+    for name in ("new.sqlite", "old.sqlite"):
+        list(make(tmp_path / name).batches.list())
+    assert {path.name for path in tmp_path.iterdir()} >= {"new.sqlite", "old.sqlite"}
+    assert not [path for path in tmp_path.iterdir() if path.stat().st_mode & 0o077]
 
 
 def test_the_key_does_arrive_at_the_server(tmp_path):

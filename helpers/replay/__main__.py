@@ -16,8 +16,15 @@ def main() -> None:
     parser.add_argument("--recordings", type=Path, default=DATA / "recordings")
     parser.add_argument("--queue-tokens", type=int, help="prompt tokens that fit in the queue")
     parser.add_argument("--expire-after", type=int, help="lines a batch finishes before expiring")
+    parser.add_argument("--seconds", type=float, help="how long a batch runs")
     options = parser.parse_args()
-    app = create_app(options.state, options.queue_tokens, options.expire_after, options.recordings)
+    app = create_app(
+        options.state,
+        options.queue_tokens,
+        options.expire_after,
+        options.recordings,
+        seconds=options.seconds,
+    )
     print(f"OPENAI_BASE_URL=http://127.0.0.1:{options.port}/v1  (any OPENAI_API_KEY)", flush=True)
     run_simple("127.0.0.1", options.port, app, threaded=True)
 

@@ -5,20 +5,22 @@ import io
 import json
 import os
 import re
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import openai
 import orjson
+from filelock import FileLock
 from werkzeug.formparser import FormDataParser
 from werkzeug.http import parse_options_header
 
-from helpers.replay.lines import requests_of
+from helpers.outcome import cause_of, result_lines
 from helpers.replay.recordings import canonical, key_of, read
 
 # All that is kept of an answer: openai/types/chat/chat_completion.py and completion_usage.py.
@@ -110,14 +112,21 @@ class Kept:
 
     def write(self) -> None:
         """Replaces the file. Lines of other requests stay as they are."""
-        # Read each time: another kernel may record into the same file.
-        lines = self._lines() | {key: kept.line() for key, kept in self._recorded.items()}
-        temporary = self.path.with_suffix(f".{os.getpid()}.part")
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines.values())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        # Another kernel may record into the same file: what it has written meanwhile is read first.
+        with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+            lines = self._lines() | {key: kept.line() for key, kept in self._recorded.items()}
+            # A name of its own: kernels in two containers may have the same process id.
+            handle, name = tempfile.mkstemp(".part", self.path.stem, self.path.parent)
+            temporary = Path(name)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                    for line in lines.values():
+                        file.write(f"{json.dumps(line, ensure_ascii=False)}\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(self.path)
+            finally:
+                temporary.unlink(missing_ok=True)
 
     def _lines(self) -> dict[str, dict]:
         return read(self.path) if self.path.exists() else {}
@@ -130,15 +139,17 @@ class Kept:
         return recorded
 
 
-def result_lines(content: bytes) -> Iterator[dict]:
-    """The lines of an output or error file; of any other file none."""
-    for text in content.splitlines():
+def requests_of(content: bytes) -> list[dict]:
+    """The requests of a batch file; lines that are none will be refused by the server."""
+    requests = []
+    for text in content.split(b"\n"):
         try:
-            line = orjson.loads(text)
+            request = orjson.loads(text)
         except ValueError:
             continue
-        if isinstance(line, dict) and isinstance(line.get("custom_id"), str) and "response" in line:
-            yield line
+        if isinstance(request, dict) and isinstance(request.get("body"), dict):
+            requests.append(request)
+    return requests
 
 
 def answer_in(line: dict) -> tuple[int, dict]:
@@ -146,9 +157,8 @@ def answer_in(line: dict) -> tuple[int, dict]:
     status, body = line["response"]["status_code"], line["response"].get("body")
     if isinstance(body, dict):
         return status, body
-    own = line.get("error")
-    cause = (own.get("error") if isinstance(own, dict) else None) or own or body
-    return status, {"error": cause} if cause else {}
+    code, reason, _ = cause_of(line)
+    return status, {"error": {"message": reason, "code": code}}
 
 
 def kept_of(status: int, body: dict, secrets: list[str]) -> dict:
@@ -224,6 +234,9 @@ class Recorder(httpx2.BaseTransport):
             self.say("record: a streamed call is not recorded, because the replay streams nothing.")
             return response
 
+        # A client of this kind has streams of this kind: httpx2.Client.
+        stream = cast(httpx2.SyncByteStream, response.stream)
+
         def arrived(content: bytes) -> None:
             try:
                 # A response of its own, because what arrives may be compressed.
@@ -240,7 +253,7 @@ class Recorder(httpx2.BaseTransport):
         return httpx2.Response(
             response.status_code,
             headers=response.headers,
-            stream=_Watched(response.stream, arrived),
+            stream=_Watched(stream, arrived),
             extensions=response.extensions,
         )
 
@@ -269,14 +282,14 @@ class Recorder(httpx2.BaseTransport):
 
     def _upload(self, request: httpx2.Request, answer: httpx2.Response) -> None:
         kind, options = parse_options_header(request.headers.get("content-type"))
-        parser = FormDataParser(stream_factory=lambda **_: io.BytesIO())
+        parser = FormDataParser(stream_factory=_in_memory)
         form = io.BytesIO(request.content)
         _, fields, files = parser.parse(form, kind, len(request.content), options)
         if not answer.is_success or fields.get("purpose") != "batch":
             return
         # Canonical bodies hold digests in place of pictures, so they need little memory.
         self._asked[orjson.loads(answer.content)["id"]] = {
-            line.get("custom_id"): {"url": line.get("url"), "body": canonical(line["body"])}
+            str(line.get("custom_id")): {"url": line.get("url"), "body": canonical(line["body"])}
             for line in requests_of(files["file"].read())
         }
 
@@ -290,9 +303,11 @@ class Recorder(httpx2.BaseTransport):
                     self._origins[file_id] = batch["id"], batch["input_file_id"]
 
     def _results(self, request: httpx2.Request, answer: httpx2.Response) -> None:
-        lines = list(result_lines(answer.content)) if answer.is_success else []
+        found = result_lines(answer.content.splitlines()) if answer.is_success else ()
+        # Other files are fetched through the same route, and downloads break off within a line.
+        lines = [line for line in found if "response" in line]
         batch_id, input_id = self._origins.get(request.url.path.split("/")[-2], ("", ""))
-        asked, came = self._asked.get(input_id), {}
+        asked, came = self._asked.get(input_id, {}), {}
         skipped: Counter[str] = Counter()
         for line in lines:
             if reason := _why_not(line, asked):
@@ -300,15 +315,24 @@ class Recorder(httpx2.BaseTransport):
             else:
                 came[line["custom_id"]] = kept_of(*answer_in(line), _secrets(request, answer))
         # In the order of the batch file, because that of the results is by chance.
-        for custom_id in asked or ():
+        for custom_id, line in asked.items():
             if custom_id in came:
-                body = asked[custom_id]["body"]
-                self.kept.of_batch(body, custom_id, batch_id, came[custom_id])
+                self.kept.of_batch(line["body"], custom_id, batch_id, came[custom_id])
         if came:
             self.kept.write()
         if lines:
             reasons = "".join(f"; {count:,} not: {reason}" for reason, count in skipped.items())
             self.say(f"record: {len(came):,} answers written to {self.kept.path.name}{reasons}.")
+
+
+def _in_memory(
+    total_content_length: int | None,
+    content_type: str | None,
+    filename: str | None,
+    content_length: int | None = None,
+) -> io.BytesIO:
+    """Where a part of a form goes."""
+    return io.BytesIO()
 
 
 class _Watched(httpx2.SyncByteStream):
@@ -335,9 +359,9 @@ def _secrets(request: httpx2.Request, answer: httpx2.Response) -> list[str]:
     return [value.removeprefix("Bearer ") for value in both if value]
 
 
-def _why_not(line: dict, asked: dict[str, dict] | None) -> str:
+def _why_not(line: dict, asked: dict[str, dict]) -> str:
     """Why the line is no recording; empty if it is one."""
-    if asked is None:
+    if not asked:
         return "uploaded by another process, so the request is not known here"
     request = asked.get(line["custom_id"])
     if request is None:

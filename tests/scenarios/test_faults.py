@@ -9,6 +9,7 @@ import pytest
 from werkzeug.serving import make_server
 
 import helpers
+from faults import Faults
 from helpers.replay import create_app
 from support import forget, recorded
 
@@ -25,7 +26,8 @@ SOON = {"retry-after-ms": "1"}
 @pytest.fixture
 def address(tmp_path):
     logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    server = make_server("127.0.0.1", 0, create_app(tmp_path / "replay.sqlite"), threaded=True)
+    app = create_app(tmp_path / "replay.sqlite", faults=Faults())
+    server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/v1"
@@ -321,8 +323,24 @@ def test_a_fault_that_does_not_exist_is_refused_with_those_that_do(script):
         script({"at": "results", "fault": "lost"})
 
 
+@pytest.mark.parametrize("fault", [{"fault": "reset"}, {"at": 1, "fault": "reset"}, {}])
+def test_a_fault_without_a_place_is_refused_and_changes_nothing(client, script, fault):
+    with pytest.raises(openai.BadRequestError, match="A fault needs a place"):
+        script(fault)
+    assert list(client.batches.list()) == []
+
+
+def test_a_replay_without_a_hook_makes_no_faults(tmp_path):
+    client = helpers.client.replay_client(tmp_path / "replay.sqlite")
+    script = {"faults": [{"at": LIST, "fault": "reset"}]}
+    with pytest.raises(openai.BadRequestError, match="makes no faults"):
+        client.put("/replay", body=script, cast_to=object)
+    assert list(client.batches.list()) == []
+
+
 def test_in_process_a_cut_connection_is_a_connection_error(tmp_path):
-    client = helpers.client.replay_client(tmp_path / "replay.sqlite").with_options(max_retries=0)
+    state = tmp_path / "replay.sqlite"
+    client = helpers.client.replay_client(state, faults=Faults()).with_options(max_retries=0)
     script = {"faults": [{"at": LIST, "fault": "reset"}]}
     client.put("/replay", body=script, cast_to=object)
     with pytest.raises(openai.APIConnectionError):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import helpers
+from faults import Faults
 from helpers.replay import create_app
 from support import connect, forget, recorded
 
@@ -60,7 +61,7 @@ class Server:
     """A replay, and what it knows of what was paid."""
 
     def __init__(self, folder: Path):
-        self.app = create_app(folder / "replay.sqlite")
+        self.app = create_app(folder / "replay.sqlite", faults=Faults())
         # An app of its own over the same memory: no fault that is meant for a client meets it.
         self.observer = connect(httpx2.WSGITransport(app=create_app(folder / "replay.sqlite")))
 

@@ -1,6 +1,6 @@
 """Misbehaviour on request: what networks, full queues and other servers do to a client.
 
-A test or a reader puts a script to ``/v1/replay``, a route that no live server has:
+`create_app` takes `Faults` as its hook. A test puts a script to ``/v1/replay``:
 
     {"faults": [{"at": "POST /v1/batches", "fault": "lost", "times": 1}], "queue_tokens": 900}
 
@@ -34,6 +34,8 @@ class Faults:
     def plan(self, faults: list[dict]) -> None:
         """Replaces the plan. A 400 for a fault that does not exist."""
         for fault in faults:
+            if not isinstance(fault.get("at"), str):
+                raise ApiError(400, f"A fault needs a place, 'at': {fault}.", None, "faults")
             known = _SPOILED if fault.get("at") == "results" else (*_CALLS, "errors")
             if fault.get("fault") not in known:
                 message = f"No such fault: {fault}. There are: {', '.join(known)}."
@@ -64,11 +66,15 @@ class Faults:
         fault = self.take("validation")
         return fault["value"] if fault else []
 
-    def results(self, good: list[dict], bad: list[dict]) -> tuple[bytes, bytes]:
-        """Output and error file, as JSON lines, or what a fault makes of them."""
+    def results(self, output: bytes, errors: bytes) -> tuple[bytes, bytes]:
+        """Output and error file, or what a fault makes of their lines."""
         fault = self.take("results")
-        if fault:
-            good, bad = _SPOILED[fault["fault"]](good, bad)
+        if not fault:
+            return output, errors
+        good, bad = (
+            [orjson.loads(line) for line in file.splitlines()] for file in (output, errors)
+        )
+        good, bad = _SPOILED[fault["fault"]](good, bad)
         return _jsonl(good), _jsonl(bad)
 
 
