@@ -7,7 +7,7 @@ import html
 import itertools
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from IPython import get_ipython
@@ -81,4 +81,6 @@ def _page_of(table: pd.DataFrame) -> str:
         is_number = tag[1] == "td" and next(cells)
         return tag[0] if is_number else f'<{tag[1]} style="text-align: left">'
 
-    return re.sub("<(t[hd])>", aligned, table._repr_html_())
+    # The stubs of pandas take every name that they do not know for a column.
+    page = cast(Any, table)._repr_html_()
+    return re.sub("<(t[hd])>", aligned, page)
