@@ -1,6 +1,27 @@
 """The Batch API cookbook's helpers: row, request, batch file, batch, outcome, table.
 
-Each module is one step of that road or a side room of it; each opens with what it is for.
+The files, in the order of that road:
+
+    request.py     row -> request: rows, with_ids, answer_format
+    checks.py      what the API refuses, and the limits of a batch file
+    batchfile.py   request -> batch file: check, write, Shard
+    job.py         a job, and all that is known of its batches on disk
+    batch.py       batch file -> batch -> its end: submit, wait
+    account.py     the batches and files at the server: list_batches, cancel, clean_up
+    outcome.py     one line of a result file -> outcome: answered, outcome_of
+    table.py       outcomes -> table: collect, retry, merge
+    pipeline.py    all of these steps in one call: run
+
+    costs.py       before and after: price, estimate, actual
+    images.py      pictures as parts of a request
+    client.py      the OpenAI client for replay, live, record or local: connect
+    paths.py       where things are
+
+Folders that may be skipped:
+
+    inputs/        kinds of tables, schemas and bodies in detail
+    display/       what Jupyter and a terminal show: progress, gallery, tables
+    replay/        the Batch API as a server, for the replay and for models of one's own
 """
 
 from helpers.account import cancel, clean_up, list_batches

@@ -1,6 +1,7 @@
 """request -> batch file: checked line by line, split into shards, hashed as it is written."""
 
 import hashlib
+import operator
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from helpers.checks import (
     Checks,
     Line,
     Packing,
+    Size,
 )
 from helpers.images import PictureError
 from helpers.request import RowError
@@ -36,9 +38,10 @@ class Shard:
     """One batch file on disk: where it is, what is in it, and the sha256 that identifies it.
 
     ``answer_tokens`` is the most that the answers to its capped rows can have, ``uncapped`` the
-    number of rows without a cap. ``text_bytes`` and ``image_tokens`` are the sums of what
-    `checks.prompt_size` says of its rows, ``longest_text`` the most text of one. ``carries`` names
-    the records of the batch files that never ran and whose rows it holds.
+    number of rows without a cap. ``text_bytes`` to ``link_tokens`` are the sums of the
+    `checks.Size` of its rows; ``longest_text`` and ``most_images`` are the most text of one row and
+    the most tokens that the pictures of one can cost. ``carries`` names the records of the batch
+    files that never ran and whose rows it holds.
     """
 
     path: Path
@@ -52,7 +55,10 @@ class Shard:
     uncapped: int = 0
     text_bytes: int = 0
     image_tokens: int = 0
+    links: int = 0
+    link_tokens: int = 0
     longest_text: int = 0
+    most_images: int = 0
     carries: tuple[str, ...] = ()
 
 
@@ -240,9 +246,9 @@ class _Draft:
     size: int = 0
     answer_tokens: int = 0
     uncapped: int = 0
-    text_bytes: int = 0
-    image_tokens: int = 0
+    sizes: Size = field(default_factory=Size)
     longest_text: int = 0
+    most_images: int = 0
     hash: Any = field(default_factory=hashlib.sha256)
     waiting: list[bytes] = field(default_factory=list)
     written: int = 0
@@ -258,9 +264,10 @@ class _Draft:
         self.size += len(line.content)
         self.answer_tokens += line.answer_tokens
         self.uncapped += not line.answer_tokens
-        self.text_bytes += line.text_bytes
-        self.image_tokens += line.image_tokens
-        self.longest_text = max(self.longest_text, line.text_bytes)
+        self.sizes = Size(*map(operator.add, self.sizes, line.size))
+        text, images, _, linked = line.size
+        self.longest_text = max(self.longest_text, text)
+        self.most_images = max(self.most_images, images + linked)
 
     def flush(self) -> None:
         content = b"".join(self.waiting)
@@ -274,6 +281,6 @@ class _Draft:
     def shard(self, path: Path, checks: Checks, round: int) -> Shard:
         return Shard(
             path, self.requests, self.size, self.hash.hexdigest(), checks.model, checks.url, round,
-            self.answer_tokens, self.uncapped, self.text_bytes, self.image_tokens,
-            self.longest_text,
+            self.answer_tokens, self.uncapped, *self.sizes, self.longest_text,
+            self.most_images,
         )  # fmt: skip

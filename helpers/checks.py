@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from helpers.images import token_bound
+from helpers.images import is_link, token_bound
 from helpers.inputs.bodies import ENDPOINTS, embedding_inputs, picture_problems, problems_of
 
 # openai/types/batch_create_params.py in the SDK ("50,000 requests", "200 MB", "50,000 embedding
@@ -49,14 +49,26 @@ _SHOWN = 10
 # One request after the other
 
 
+class Size(NamedTuple):
+    """How much a model reads in a request: what its prompt costs can be bounded by it.
+
+    ``text_bytes`` are those of its texts in UTF-8; ``image_tokens`` what its embedded pictures cost
+    by the rule of `image_tokens`; ``link_tokens`` the most that its ``links`` to pictures can cost.
+    """
+
+    text_bytes: int = 0
+    image_tokens: int = 0
+    links: int = 0
+    link_tokens: int = 0
+
+
 class Line(NamedTuple):
     """A request as a line of a batch file, and what was seen in it while it was checked."""
 
     content: bytes
     inputs: int = 0
     answer_tokens: int = 0
-    text_bytes: int = 0
-    image_tokens: int = 0
+    size: Size = Size()
 
 
 class Checks:
@@ -174,7 +186,7 @@ class Checks:
             problems += [fault] if fault else []
         if problems:
             return Line(content, inputs)
-        return Line(content, inputs, cap_of(body, url), reader.text, reader.image_tokens(body))
+        return Line(content, inputs, cap_of(body, url), reader.size(body))
 
     def _remember(self, shape: tuple) -> None:
         # Bodies whose words differ from row to row would fill the memory.
@@ -198,15 +210,11 @@ def cap_of(body: Mapping[str, Any], url: str) -> int:
     return 0
 
 
-def prompt_size(request: Mapping[str, Any]) -> tuple[int, int]:
-    """The UTF-8 bytes of text that a model reads in the request, and the most that pictures cost.
-
-    The second are tokens, by the rule of `image_tokens`; for a link the most that its detail can
-    cost.
-    """
+def prompt_size(request: Mapping[str, Any]) -> Size:
+    """How much a model reads in the request."""
     reader, body = _Reader(), orjson.loads(encode(request))["body"]
     reader.read(body)
-    return reader.text, reader.image_tokens(body)
+    return reader.size(body)
 
 
 class _Reader:
@@ -232,9 +240,14 @@ class _Reader:
             ]
         )
 
-    def image_tokens(self, body: dict) -> int:
+    def size(self, body: dict) -> Size:
+        if not self.pictures:
+            return Size(self.text)
         model = str(body.get("model"))
-        return sum(token_bound(url, detail, model) for url, detail in self.pictures)
+        tokens = [token_bound(url, detail, model) for url, detail in self.pictures]
+        links = [is_link(url) for url, _ in self.pictures]
+        linked = sum(count for count, link in zip(tokens, links, strict=True) if link)
+        return Size(self.text, sum(tokens) - linked, sum(links), linked)
 
     def _shape(self, value: Any, key: str) -> Any:
         kind = type(value)

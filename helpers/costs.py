@@ -12,7 +12,8 @@ import pandas as pd
 from openai.types import Batch, CompletionUsage
 
 from helpers.batchfile import Shard
-from helpers.checks import prompt_size
+from helpers.checks import Size, prompt_size
+from helpers.images import image_tokens
 from helpers.paths import DATA, ROOT
 
 PRICES = DATA / "prices.csv"
@@ -27,6 +28,9 @@ _LONG = 272_000
 _LONGEST_ANSWER = 128_000
 # English text has about four bytes a token: an assumption, used only beside pictures.
 _TOKENS_PER_BYTE = 0.25
+# Nobody knows the size of a picture behind a link before it is fetched. It is expected to have
+# 1024 x 768 pixels, and counts with the most that its detail allows where the budget is compared.
+_LINKED = image_tokens(1_024, 768)
 
 
 class BudgetError(RuntimeError):
@@ -193,33 +197,34 @@ class _Measured:
     def __init__(self, tried: Sequence[dict], usages: Sequence[CompletionUsage]):
         sizes = [prompt_size(request) for request in tried]
         prompts = [usage.prompt_tokens for usage in usages]
-        texts = sum(text for text, _ in sizes)
-        pictures = sum(pixels for _, pixels in sizes)
-        self.mean = self._rate(sum(prompts), texts, pictures)
+        self.mean = self._rate(sum(prompts), Size(*map(sum, zip(*sizes, strict=True))))
         each = zip(prompts, sizes, strict=True)
-        self.most = max(self._rate(prompt, *size) for prompt, size in each)
+        self.most = max(self._rate(prompt, size) for prompt, size in each)
         self.answer = sum(usage.completion_tokens for usage in usages) / len(usages)
         self.usages = usages
 
-    def _rate(self, prompt: float, text: int, pictures: int) -> float:
+    def _rate(self, prompt: float, size: Size) -> float:
         """Tokens per byte of text.
 
         What the pictures cost by their rule is taken off. The rule is an assumption for some
         models; where it takes off too much, a text still counts as an ordinary one.
         """
+        pictures = size.image_tokens + size.links * _LINKED
         least = _TOKENS_PER_BYTE if pictures else 0
-        return max(least, (prompt - pictures) / max(text, 1))
+        return max(least, (prompt - pictures) / max(size.text_bytes, 1))
 
     def expected(self, shard: Shard) -> "_Tokens":
-        return self._tokens(self.mean, shard, self.answer * shard.requests)
+        pictures = shard.image_tokens + shard.links * _LINKED
+        return self._tokens(self.mean, shard, pictures, self.answer * shard.requests)
 
     def longest(self, shard: Shard) -> "_Tokens":
+        pictures = shard.image_tokens + shard.link_tokens
         answers = shard.answer_tokens + shard.uncapped * _LONGEST_ANSWER
-        return self._tokens(self.most, shard, answers)
+        return self._tokens(self.most, shard, pictures, answers)
 
-    def _tokens(self, rate: float, shard: Shard, answers: float) -> "_Tokens":
-        prompts = rate * shard.text_bytes + shard.image_tokens
-        longest = rate * shard.longest_text + shard.image_tokens
+    def _tokens(self, rate: float, shard: Shard, pictures: float, answers: float) -> "_Tokens":
+        prompts = rate * shard.text_bytes + pictures
+        longest = rate * shard.longest_text + min(pictures, shard.most_images)
         return _Tokens(prompts, answers, longest)
 
     def usd(self, tokens: "_Tokens", rates: Price) -> float:

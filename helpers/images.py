@@ -307,7 +307,8 @@ def url_fault(url: Any) -> str:
     A link is not fetched.
     """
     if not isinstance(url, str) or _LINK.match(url):
-        return "" if isinstance(url, str) else f"is {url!r:.40}, no text; image_part makes it"
+        # What is no text at all is found by its type.
+        return ""
     if url[:5].lower() != "data:":
         return "is neither a link nor a data URL; image_part embeds a file"
     if not (head := _DATA_URL.match(url)):
@@ -360,6 +361,11 @@ def image_tokens(width: int, height: int, detail: Detail = "auto", model: str = 
         scale *= min(max(1, math.floor(side * scale)) / (side * scale) for side in (wide, high))
         wide, high = wide * scale, high * scale
     return math.ceil(math.ceil(wide) * math.ceil(high) * _FACTOR)
+
+
+def is_link(url: Any) -> bool:
+    """Whether the picture has to be fetched by the API."""
+    return str(url)[:5].lower() != "data:"
 
 
 def token_bound(url: Any, detail: Any, model: str = "") -> int:

@@ -176,8 +176,8 @@ def test_the_list_names_the_job_of_every_round(tmp_path):
     client = replay_client(tmp_path / "replay.sqlite", expire_after=3)
     helpers.run(client, recorded()[:5], tmp_path / "films", budget=1)
     second, first = helpers.list_batches(client)["file"]
-    assert re.fullmatch(r"films-\w{8}-requests-001\.jsonl", first)
-    assert re.fullmatch(r"films-\w{8}-round-2-\w{8}-requests-001\.jsonl", second)
+    assert re.fullmatch(r"films-\w{16}-requests-001\.jsonl", first)
+    assert re.fullmatch(r"films-\w{16}-round-2-\w{16}-requests-001\.jsonl", second)
 
 
 def test_waiting_for_room_outlasts_an_outage(client, wire, tmp_path):

@@ -1,21 +1,29 @@
-"""The rules of a batch file, and files written by them: line by line, in shards, under a hash."""
+"""Batch files: checked line by line, written in shards, under a hash, and private."""
 
-import datetime
-import decimal
 import hashlib
 import json
 import math
+import os
 import resource
+import stat
+import time
 import weakref
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import BatchFileError, RowError, batchfile, check, write
+from helpers import (
+    BatchFileError,
+    PictureError,
+    RowError,
+    batchfile,
+    check,
+    image_part,
+    rows,
+    write,
+)
 from helpers.batchfile import read
-from helpers.checks import encode
+from helpers.checks import encode, prompt_size
 from support import recorded, request
 
 
@@ -25,238 +33,6 @@ def requests(count):
 
 def files_in(folder):
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def from_requests(bad, folder):
-    check(iter(bad))
-
-
-def from_file(bad, folder):
-    path = folder / "requests.jsonl"
-    path.write_text("".join(json.dumps(value) + "\n" for value in bad), encoding="utf-8")
-    check(path)
-
-
-def while_writing(bad, folder):
-    write(iter(bad), folder / "job")
-
-
-@pytest.fixture(params=[from_requests, from_file, while_writing], ids=lambda way: way.__name__)
-def problems(request, tmp_path):
-    """What is wrong with these requests, as found in all the ways to find it."""
-
-    def find(bad):
-        with pytest.raises(BatchFileError) as error:
-            request.param(bad, tmp_path)
-        return error.value.problems
-
-    return find
-
-
-# Requests that the API would refuse
-
-
-@pytest.mark.parametrize("key", ["custom_id", "method", "url", "body"])
-def test_a_request_without_a_key_is_refused(problems, key):
-    bad = request("row-2")
-    del bad[key]
-    (problem,) = problems([request("row-1"), bad])
-    assert problem.startswith("line 2")
-    assert f"lacks {key}" in problem
-
-
-def test_all_missing_keys_are_named_at_once(problems):
-    assert problems([{"custom_id": "a"}]) == ["line 1 ('a'): lacks method, url, body"]
-
-
-@pytest.mark.parametrize("custom_id", ["two words", "a/b", "é", "a\n", "x" * 65])
-def test_a_strange_custom_id_is_refused_with_the_rule(problems, custom_id):
-    (problem,) = problems([request(custom_id)])
-    assert problem.startswith(f"line 1 ({custom_id!r})")
-    assert "custom_id is not 1 to 64 of the characters A-Z a-z 0-9 _ -" in problem
-
-
-@pytest.mark.parametrize(("custom_id", "kind"), [(17, "int"), (["a"], "list")])
-def test_a_custom_id_that_is_no_text_is_refused_with_the_way_to_one(problems, custom_id, kind):
-    (problem,) = problems([request(custom_id)])
-    assert f"its custom_id is of type {kind}, not text; with_ids makes it text" in problem
-
-
-@pytest.mark.parametrize("content", [None, 5, 2.5])
-def test_a_message_of_the_user_without_text_is_refused(problems, content):
-    messages = [{"role": "system", "content": "Sort."}, {"role": "user", "content": content}]
-    (problem,) = problems([request("a", messages=messages)])
-    wrong = f"body.messages[1].content is {content}; it should be a string or a list"
-    assert problem == f"line 1 ('a'): {wrong}"
-
-
-def test_an_answer_model_in_the_place_of_its_format_is_refused_with_the_way_to_it():
-    with pytest.raises(BatchFileError, match=r"is the class Path; answer_format makes"):
-        check([request("a", response_format=Path)])
-
-
-def test_an_assistants_message_may_be_without_text():
-    messages = [{"role": "assistant", "content": None}, {"role": "user", "content": "Go on."}]
-    assert check([request("a", messages=messages)]).loc["requests", "found"] == "1"
-
-
-@pytest.mark.parametrize("wrong", [{"type": "object", "properties": {}}, "json_schema"])
-def test_a_bare_schema_is_no_response_format(problems, wrong):
-    (problem,) = problems([request("a", response_format=wrong)])
-    assert "its response_format is not one of the API; make it with answer_format" in problem
-
-
-def test_a_custom_id_used_twice_is_refused_with_both_lines(problems):
-    (problem,) = problems([request("a"), request("b"), request("a")])
-    assert problem.startswith("line 3 ('a')")
-    assert "line 1 has the same custom_id" in problem
-
-
-def test_a_custom_id_used_again_far_below_is_refused_with_its_line(problems):
-    asked = [request(f"row-{number}") for number in range(1, 40_001)]
-    asked[39_999] = request("row-7")
-    (problem,) = problems(asked)
-    assert problem.startswith("line 40000 ('row-7'): one of the lines 1 to 25000 has the same c")
-
-
-@pytest.mark.parametrize("name", ["temperature", "top_p", "top_logprobs", "logprobs"])
-@pytest.mark.parametrize("effort", [{}, {"reasoning_effort": "low"}])
-def test_sampling_that_every_line_would_be_refused_for_is_refused_before(problems, name, effort):
-    value = True if name == "logprobs" else 1
-    (problem,) = problems([request(**{name: value}, **effort)])
-    assert f"has {name}, which is refused unless the reasoning effort is 'none'" in problem
-
-
-def test_sampling_without_reasoning_is_fine():
-    check([request(temperature=0, reasoning_effort="none")])
-    body = {"model": "gpt-6-luna", "input": "a", "temperature": 0, "reasoning": {"effort": "none"}}
-    check([{**request(), "url": "/v1/responses", "body": body}])
-    check([request(temperature=0, model="gpt-4o-mini")])
-
-
-def test_the_old_name_of_the_cap_is_refused_with_the_new_one(problems):
-    (problem,) = problems([request(max_tokens=10)])
-    assert "write max_completion_tokens" in problem
-    check([request(max_tokens=10, model="gpt-4o-mini")])
-
-
-def test_another_method_than_post_is_refused(problems):
-    (problem,) = problems([{**request(), "method": "GET"}])
-    assert "'GET'; only POST" in problem
-
-
-@pytest.mark.parametrize(
-    "url", ["/v1/decisions", "/v1/chat/completions/", "https://api.openai.com/v1/responses", 5]
-)
-def test_an_endpoint_that_batches_do_not_have_is_refused_with_those_they_have(problems, url):
-    (problem,) = problems([{**request(), "url": url}])
-    assert repr(url) in problem
-    assert "/v1/chat/completions, /v1/completions, /v1/embeddings" in problem
-
-
-def test_a_second_endpoint_is_refused(problems):
-    (problem,) = problems([request("a"), {**request("b"), "url": "/v1/responses"}])
-    assert problem.startswith("line 2 ('b'): goes to /v1/responses")
-    assert "make one job for each" in problem
-
-
-def test_a_second_model_is_refused(problems):
-    (problem,) = problems([request("a"), request("b", model="gpt-6-sol")])
-    assert problem.startswith("line 2 ('b'): asks gpt-6-sol, the lines before gpt-6-luna")
-    assert "make one job for each" in problem
-
-
-@pytest.mark.parametrize("body", [{"messages": []}, {"model": ""}, ["gpt-6-luna"], "gpt-6-luna"])
-def test_a_body_without_a_model_is_refused(problems, body):
-    (problem,) = problems([{**request(), "body": body}])
-    assert "its body names no model" in problem
-
-
-def test_streaming_is_refused(problems):
-    (problem,) = problems([request(stream=True)])
-    assert "streaming" in problem
-    assert "take 'stream' out" in problem
-
-
-@pytest.mark.parametrize("body", [{"model": "gpt-6-luna"}, {"model": "gpt-6-luna", "messages": []}])
-def test_a_chat_without_messages_is_refused(problems, body):
-    (problem,) = problems([{**request(), "body": body}])
-    assert "has no messages" in problem
-
-
-@pytest.mark.parametrize("value, name", [([1], "list"), ("text", "str"), (5, "int")])
-def test_a_line_that_is_no_object_is_refused(problems, value, name):
-    assert problems([request(), value]) == [f"line 2: is a {name}, not an object"]
-
-
-def test_every_problem_is_found_in_one_go_with_its_line(problems):
-    bad = [request("a"), request("b c"), request("d"), request("d", stream=True), {"body": {}}]
-    found = [problem.split(":")[0] for problem in problems(bad)]
-    assert found == ["line 2 ('b c')", "line 4 ('d')", "line 4 ('d')", "line 5 (None)"]
-
-
-def test_no_requests_at_all_are_refused(problems):
-    (problem,) = problems([])
-    assert "no requests" in problem
-
-
-@pytest.mark.parametrize(
-    ("url", "key"),
-    [
-        ("/v1/embeddings", "input"),
-        ("/v1/moderations", "input"),
-        ("/v1/responses", "input"),
-        ("/v1/completions", "prompt"),
-        ("/v1/images/generations", "prompt"),
-        ("/v1/images/edits", "prompt"),
-    ],
-)
-def test_other_endpoints_need_no_messages(url, key):
-    body = {"model": "text-embedding-3-small", key: "hello"}
-    assert check([{**request(), "url": url, "body": body}])["found"]["endpoint"] == url
-
-
-def test_streaming_that_is_switched_off_is_accepted():
-    assert check([request(stream=False)])["found"]["requests"] == "1"
-
-
-def test_a_custom_id_of_64_characters_is_accepted():
-    assert check([request("aZ0_-" + "x" * 59)])["found"]["different ids"] == "1"
-
-
-# The message
-
-
-def message(bad):
-    with pytest.raises(BatchFileError) as error:
-        check(bad)
-    return str(error.value)
-
-
-def test_one_problem_is_a_short_message():
-    text = message([request("two words")])
-    assert text.startswith("1 problem, nothing was uploaded:\n- line 1 ('two words')")
-
-
-def test_ten_problems_are_all_shown():
-    text = message([request("two words")] * 10)
-    assert text.startswith("10 problems")
-    assert text.count("\n- line ") == 10
-    assert "more" not in text
-
-
-def test_of_more_than_ten_problems_ten_are_shown_and_the_rest_counted():
-    text = message([request("two words")] * 11)
-    assert text.startswith("11 problems")
-    assert "line 10 " in text
-    assert "line 11 " not in text
-    assert text.endswith("... and 1 more")
-
-
-def test_the_error_holds_every_problem_however_many():
-    with pytest.raises(BatchFileError) as error:
-        check([request("two words")] * 13)
-    assert len(error.value.problems) == 13
 
 
 # A file to check
@@ -324,121 +100,6 @@ def test_a_file_and_its_requests_are_checked_to_the_same_result(tmp_path):
     pd.testing.assert_frame_equal(check(shard.path), check(recorded()))
 
 
-# What a check found
-
-
-def test_a_check_says_what_it_found_and_what_the_limits_are():
-    found = check([request("a"), request("b", "a longer text"), request("c")])
-    longest = len(encode(request("b", "a longer text")))
-    assert found["found"].to_dict() == {
-        "requests": "3",
-        "size": "0.00 MB",
-        "longest request": f"{longest} bytes",
-        "different ids": "3",
-        "model": "gpt-6-luna",
-        "endpoint": "/v1/chat/completions",
-        "batch files needed": "1",
-    }
-    assert found.loc["requests", "limit"] == "50,000 per batch file"
-    assert found.loc["size", "limit"] == "200 MB per batch file"
-
-
-def test_the_size_is_that_of_all_requests_together():
-    found = check([request("a", "x" * 1_500_000), request("b", "é" * 250_000)])["found"]
-    assert found["size"] == "2.00 MB"
-
-
-def test_more_than_50_000_requests_need_a_second_batch_file():
-    found = check(request(f"row-{number}") for number in range(50_001))["found"]
-    assert (found["requests"], found["batch files needed"]) == ("50,001", "2")
-
-
-# Values in a request
-
-
-@pytest.mark.parametrize(
-    "value, name",
-    [
-        (math.nan, "nan"),
-        (math.inf, "inf"),
-        (-math.inf, "-inf"),
-        (np.float64("nan"), "nan"),
-        (np.float32("nan"), "nan"),
-        (b"picture", "bytes"),
-        ("half \ud83d", "lone surrogate"),
-        (pd.NA, "NAType"),
-        (pd.NaT, "NaTType"),
-        (pd.Timestamp("2026-11-01"), "Timestamp"),
-        (datetime.date(2026, 11, 1), "date"),
-        (datetime.datetime(2026, 11, 1), "datetime"),
-        (np.datetime64("NaT"), "datetime64"),
-        (datetime.timedelta(1), "timedelta"),
-        (decimal.Decimal("0.1"), "Decimal"),
-        ({"a", "b"}, "set"),
-        (pd.Series([1]), "Series"),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-@pytest.mark.parametrize(
-    "nest, place",
-    [
-        (lambda value: value, "seed"),
-        (lambda value: {"b": [0, "x", {"c": value}]}, r"seed\.b\[2\]\.c"),
-        (lambda value: [[None, value], None], r"seed\[0\]\[1\]"),
-        (lambda value: (1, {"é": value}), r"seed\[1\]\.é"),
-    ],
-    ids=["flat", "deep", "beside nulls", "in a tuple"],
-)
-def test_a_value_that_json_cannot_say_is_refused_with_its_place(value, name, nest, place):
-    with pytest.raises(
-        BatchFileError, match=rf"line 2 \('b'\): is not JSON: body\.{place} .*{name}"
-    ):
-        check([request("a"), request("b", seed=nest(value))])
-
-
-def test_an_integer_over_64_bits_is_refused():
-    with pytest.raises(BatchFileError, match=r"line 1 .*64-bit"):
-        check([request(seed=2**64)])
-
-
-def test_a_key_that_is_no_text_is_refused():
-    with pytest.raises(BatchFileError, match=r"body.logit_bias has the key 50256; write it as"):
-        check([request(logit_bias={50256: -100})])
-
-
-def test_a_nan_in_an_array_is_refused_with_its_place():
-    with pytest.raises(BatchFileError, match=r"body\.seed\[1\] is nan"):
-        check([request(seed=np.array([1.0, math.nan]))])
-
-
-def test_numpy_values_are_fine_beside_a_null():
-    line = encode(request(seed=np.int64(3), n=np.array([1, 2]), stop=None))
-    assert json.loads(line)["body"]["seed"] == 3
-
-
-@pytest.mark.parametrize("depth", [900, 2_000])
-def test_a_request_nested_too_deeply_is_refused(depth):
-    value = []
-    for _ in range(depth):
-        value = [value]
-    with pytest.raises(BatchFileError, match="line 1"):
-        check([request(seed=[value, None])])
-
-
-@pytest.mark.parametrize("key", ["custom_id", "method", "url", "body"])
-@pytest.mark.parametrize("value", [pd.NA, ["a"], {"a": 1}, 5, pd.Series([1])])
-def test_a_key_field_of_another_type_is_refused(key, value):
-    with pytest.raises(BatchFileError, match="line 2"):
-        check([request("a"), request("b") | {key: value}])
-
-
-@pytest.mark.parametrize("field", ["model", "messages"])
-@pytest.mark.parametrize("value", [pd.NA, "", [], 5, np.array([1, 2])])
-def test_a_model_or_messages_of_another_type_are_refused(field, value):
-    with pytest.raises(BatchFileError, match="line 1"):
-        check([request(**{field: value})])
-
-
 def test_a_file_over_a_limit_is_refused(tmp_path):
     path = tmp_path / "requests.jsonl"
     path.write_bytes(b"".join(encode(request(f"row-{n}")) for n in range(50_001)))
@@ -470,40 +131,33 @@ def test_many_small_files_are_not_open_at_once(tmp_path):
     assert len(shards) == 300
 
 
-@pytest.mark.parametrize(
-    "value, plain",
-    [
-        (np.int64(3), 3),
-        (np.int8(-3), -3),
-        (np.uint64(2**63), 2**63),
-        (np.float64(0.1), 0.1),
-        (np.float32(0.5), 0.5),
-        (np.bool_(True), True),
-        (np.str_("text"), "text"),
-        (np.array([1, 2]), [1, 2]),
-        (np.array([[0.5], [1.5]]), [[0.5], [1.5]]),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_numpy_values_become_plain_ones(value, plain):
-    assert json.loads(encode(request(seed=[value])))["body"]["seed"] == [plain]
+# What a check found
 
 
-@pytest.mark.parametrize("value", [None, [None], [1, None], {"a": None}, {"a": [{"b": None}]}])
-def test_real_nulls_are_accepted(value):
-    assert json.loads(encode(request(stop=value)))["body"]["stop"] == value
+def test_a_check_says_what_it_found_and_what_the_limits_are():
+    found = check([request("a"), request("b", "a longer text"), request("c")])
+    longest = len(encode(request("b", "a longer text")))
+    assert found["found"].to_dict() == {
+        "requests": "3",
+        "size": "0.00 MB",
+        "longest request": f"{longest} bytes",
+        "different ids": "3",
+        "model": "gpt-6-luna",
+        "endpoint": "/v1/chat/completions",
+        "batch files needed": "1",
+    }
+    assert found.loc["requests", "limit"] == "50,000 per batch file"
+    assert found.loc["size", "limit"] == "200 MB per batch file"
 
 
-@pytest.mark.parametrize("text", ["[null,null]", '{"a":null}', "NaN", "\u2028", "日本", "😀", "\0"])
-def test_any_proper_text_is_accepted(text):
-    line = encode(request(text=text))
-    assert json.loads(line)["body"]["messages"][0]["content"] == text
-    assert line.count(b"\n") == 1
+def test_the_size_is_that_of_all_requests_together():
+    found = check([request("a", "x" * 1_500_000), request("b", "é" * 250_000)])["found"]
+    assert found["size"] == "2.00 MB"
 
 
-def test_nan_beside_a_real_null_is_still_found():
-    with pytest.raises(ValueError, match=r"is not JSON: body\.seed is nan"):
-        encode(request(stop=None, seed=math.nan))
+def test_more_than_50_000_requests_need_a_second_batch_file():
+    found = check(request(f"row-{number}") for number in range(50_001))["found"]
+    assert (found["requests"], found["batch files needed"]) == ("50,001", "2")
 
 
 # Batch files on disk
@@ -692,3 +346,171 @@ def test_ids_are_read_wherever_they_stand_in_the_line(tmp_path):
     path = tmp_path / "requests.jsonl"
     path.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
     assert list(batchfile.ids(path)) == ["a", "b", "c"]
+
+
+# Limits, names, privacy
+
+
+@pytest.mark.parametrize("value", [0, -1, 50_001, 100_000, 2.5, "10", None, True, math.nan])
+def test_a_number_of_requests_that_no_file_can_have_is_refused(tmp_path, value):
+    with pytest.raises(ValueError, match=r"max_requests is .*; it is a whole number from 1 to 50,"):
+        write(requests(1), tmp_path / "job", max_requests=value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", [0, -1, 200_000_001, 1e6, "1"])
+def test_a_size_that_no_file_can_have_is_refused(tmp_path, value):
+    with pytest.raises(ValueError, match=r"max_bytes is .*; it is a whole number from 1 to 200,"):
+        write(requests(1), tmp_path / "job", max_bytes=value)
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, "2"])
+def test_a_round_that_is_no_number_is_refused(tmp_path, value):
+    with pytest.raises(ValueError, match="round is"):
+        write(requests(1), tmp_path / "job", round=value)
+
+
+def test_nobody_else_can_read_what_was_written(tmp_path):
+    (shard,) = write(requests(1), tmp_path / "job")
+    assert stat.S_IMODE(shard.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(shard.path.parent.stat().st_mode) == 0o700
+
+
+def test_nobody_else_can_read_what_is_being_written(tmp_path):
+    seen = []
+
+    def watched():
+        for number in range(3):
+            seen.extend(stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*"))
+            yield request(f"row-{number}", "x" * 2_000_000)
+
+    write(watched(), tmp_path / "job")
+    assert {*seen} == {0o700, 0o600}
+
+
+def test_a_job_begun_under_an_earlier_name_is_continued(tmp_path):
+    (shard,) = write(requests(2), tmp_path / "job")
+    earlier = shard.path.parent.with_name(shard.path.parent.name[: len("job-") + 8])
+    shard.path.parent.rename(earlier)
+    (again,) = write(requests(2), tmp_path / "job")
+    assert again.path == earlier / shard.path.name
+    assert again.sha256 == shard.sha256
+
+
+def test_another_job_under_an_earlier_name_is_left_alone(tmp_path):
+    (shard,) = write(requests(2), tmp_path / "job")
+    earlier = shard.path.parent.with_name(shard.path.parent.name[: len("job-") + 8])
+    shard.path.parent.rename(earlier)
+    (earlier / shard.path.name).write_text("another table's")
+    (again,) = write(requests(2), tmp_path / "job")
+    assert again.path.parent != earlier
+    assert (earlier / shard.path.name).read_text() == "another table's"
+
+
+def test_what_dead_processes_left_is_cleared_away_after_a_day(tmp_path):
+    old, young, at_work = (tmp_path / f".writing-{name}" for name in ("old", "young", "at-work"))
+    for folder in (old, young, at_work):
+        folder.mkdir()
+        (folder / "requests-001.jsonl").write_text("half")
+    yesterday = time.time() - 25 * 60 * 60
+    for path in (old / "requests-001.jsonl", old, at_work):
+        os.utime(path, (yesterday, yesterday))
+    write(requests(1), tmp_path / "job")
+    assert [folder.exists() for folder in (old, young, at_work)] == [False, True, True]
+
+
+def test_a_name_stands_for_its_content_with_64_bits(tmp_path):
+    names = {
+        write([request(text=f"text {number}")], tmp_path / "job")[0].path.parent.name
+        for number in range(20)
+    }
+    assert len(names) == 20
+    assert all(len(name.removeprefix("job-")) == 16 for name in names)
+
+
+# What the checks have seen
+
+
+def test_a_shard_knows_caps_texts_and_pictures_of_its_rows(tmp_path):
+    link = {"type": "image_url", "image_url": {"url": "https://e.com/a.png", "detail": "low"}}
+    shown = [{"role": "user", "content": [{"type": "text", "text": "abc"}, link]}]
+    asked = [
+        request("a", "hello", max_completion_tokens=10, n=3),
+        request("b", "é", max_completion_tokens=5),
+        request("c", messages=shown),
+    ]
+    (shard,) = write(asked, tmp_path / "job")
+    assert (shard.answer_tokens, shard.uncapped) == (35, 1)
+    size = shard.text_bytes, shard.image_tokens, shard.links, shard.link_tokens
+    assert size == (5 + 2 + 3, 0, 1, 308)
+    assert shard.longest_text == 5
+    sizes = [prompt_size(one) for one in asked]
+    assert size == tuple(map(sum, zip(*sizes, strict=True)))
+
+
+def test_each_shard_counts_its_own_rows(tmp_path):
+    asked = [request(f"row-{n}", "x" * n, max_completion_tokens=n) for n in range(1, 6)]
+    shards = write(asked, tmp_path / "job", max_requests=2)
+    assert [shard.answer_tokens for shard in shards] == [3, 7, 5]
+    assert [shard.text_bytes for shard in shards] == [3, 7, 5]
+    assert [shard.uncapped for shard in shards] == [0, 0, 0]
+
+
+# Rows that cannot become a request
+
+
+def request_for(row):
+    return request(row["id"], row["text"])
+
+
+@pytest.fixture(params=["check", "write"])
+def made(request, tmp_path):
+    return check if request.param == "check" else lambda made: write(made, tmp_path / "job")
+
+
+def test_all_empty_cells_are_named_together_with_their_rows(made):
+    table = pd.DataFrame({"id": list("abcd"), "text": ["one", None, "three", " "]})
+    with pytest.raises(RowError) as error:
+        made(map(request_for, rows(table)))
+    assert "Row 2 (id 'b'): 'text' is empty" in str(error.value)
+    assert "Row 4 (id 'd'): 'text' is empty" in str(error.value)
+
+
+def test_a_generator_names_the_other_empty_rows_with_the_first(made):
+    table = pd.DataFrame({"id": list("abcd"), "text": ["one", None, "three", " "]})
+    with pytest.raises(RowError, match=r"Row 2 .*'text' is empty, and in row 4 as well"):
+        made(request_for(row) for row in rows(table))
+
+
+def test_all_damaged_pictures_are_named_together_with_their_lines(made, tmp_path):
+    def show(number):
+        return request(f"row-{number}", messages=[image_part(tmp_path / f"{number}.png")])
+
+    with pytest.raises(PictureError) as error:
+        made(map(show, range(3)))
+    assert all(f"{number}.png cannot be read" in str(error.value) for number in range(3))
+
+
+def test_rows_that_fail_and_requests_that_are_wrong_are_named_with_their_lines(made):
+    def some(number):
+        if number == 2:
+            raise RowError("Row 2: nothing there")
+        return request("two words" if number == 3 else f"row-{number}")
+
+    with pytest.raises(BatchFileError) as error:
+        made(map(some, (1, 2, 3)))
+    first, second = error.value.problems
+    assert first == "line 2: Row 2: nothing there"
+    assert second.startswith("line 3 ('two words')")
+
+
+@pytest.mark.parametrize("wrong", [None, 5, 2.5])
+def test_what_cannot_be_gone_through_is_refused_in_a_sentence(made, wrong):
+    with pytest.raises(BatchFileError, match="requests are a list or generator of dicts, not a"):
+        made(wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"custom_id": "a"}, pd.DataFrame({"id": ["a"]}), b"ab"])
+def test_what_is_no_list_of_requests_is_refused_by_line(made, wrong):
+    with pytest.raises(BatchFileError, match=r"line 1: is a \w+, not an object"):
+        made(wrong)

@@ -542,9 +542,12 @@ def test_a_request_can_be_tried_first(client, server):
         client.chat.completions.create(**REQUESTS[0]["body"])
 
 
-def test_a_local_model_has_no_price_and_says_where_to_put_one(client, tmp_path):
-    with pytest.raises(LookupError, match=r"no batch price for 'org/tiny-1'.*Add its lines"):
+def test_a_local_model_without_a_price_costs_nothing(client, tmp_path, monkeypatch):
+    with pytest.raises(LookupError, match=r"no standard price for 'org/tiny-1'.*COOKBOOK_PRICES"):
         helpers.run(client, REQUESTS, tmp_path / "rows", budget=1)
+    monkeypatch.setenv("COOKBOOK_MODE", "local")
+    outcomes = helpers.run(client, REQUESTS, tmp_path / "rows", budget=0)
+    assert set(outcomes["outcome"]) == {"ok"}
 
 
 # the mode

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 import helpers
+from faults import Faults
 from helpers.client import replay_client
 from helpers.replay import create_app
 from support import CREATE, LIST, UPLOAD, Wire, connect, on, recorded, request
@@ -168,7 +169,9 @@ def test_another_round_keeps_within_the_budget_too(client, wire, folder, request
     assert wire.calls.count(CREATE) == 1
 
 
-def test_a_batch_that_ran_nothing_is_no_round_and_is_created_again(client, wire, folder, requests):
+def test_a_batch_that_ran_nothing_is_no_round_and_is_created_again(tmp_path, folder, requests):
+    wire = Wire(create_app(tmp_path / "replay.sqlite", faults=Faults()))
+    client = connect(wire, max_retries=0)
     bad = {"code": "billing_hard_limit_reached", "message": "Pay first.", "line": None}
     fault = {"at": "validation", "fault": "errors", "value": [bad]}
     client.put("/replay", body={"faults": [fault]}, cast_to=object)

@@ -10,6 +10,7 @@ import httpx2
 import openai
 import pandas as pd
 import pytest
+from PIL import Image
 
 import crashing
 import helpers
@@ -152,9 +153,12 @@ def test_lines_stand_in_the_order_of_the_batch_file(live, path, tmp_path):
     assert [line["request"] for line in lines_of(path)] == bodies(films)
 
 
+PICTURE = helpers.image_part(Image.new("RGB", (2, 2), "red"))["image_url"]["url"]
+
+
 @pytest.mark.parametrize("by_hand", [True, False])
 def test_pictures_are_recorded_by_their_digest(live, path, tmp_path, by_hand):
-    part = {"type": "image_url", "image_url": {"url": "data:image/png;base64,/9ggb25lIGNoYWly"}}
+    part = {"type": "image_url", "image_url": {"url": PICTURE}}
     body = {"model": "gpt-6-luna", "messages": [{"role": "user", "content": [part]}]}
     if by_hand:
         with pytest.raises(openai.NotFoundError):

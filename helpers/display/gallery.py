@@ -5,7 +5,7 @@ Titles and captions come from a table or a model, so they are escaped before the
 
 import base64
 import html
-from collections.abc import Hashable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class Gallery:
         return f'<table style="display:block"><tbody {flow}>{"".join(lines)}</tbody></table>'
 
 
-def _cell(item: dict[Hashable, Any]) -> str:
+def _cell(item: Mapping[Any, Any]) -> str:
     title, caption = (html.escape(str(item[key])) for key in ("title", "caption"))
     width = "width:min(200px,44%);max-width:95%;margin:8px"
     # Jupyter colours every second row of a table; here a row is no unit.

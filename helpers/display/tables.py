@@ -7,7 +7,7 @@ import html
 import itertools
 import re
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 from IPython import get_ipython
@@ -81,6 +81,6 @@ def _page_of(table: pd.DataFrame) -> str:
         is_number = tag[1] == "td" and next(cells)
         return tag[0] if is_number else f'<{tag[1]} style="text-align: left">'
 
-    # The stubs of pandas take every name that they do not know for a column.
-    page = cast(Any, table)._repr_html_()
-    return re.sub("<(t[hd])>", aligned, page)
+    # The type stubs of pandas take a method with an underscore for a column.
+    shown: Any = table
+    return re.sub("<(t[hd])>", aligned, shown._repr_html_())

@@ -97,22 +97,29 @@ def _closest(errors: list[tuple[tuple, Any]], value: Any, place: str) -> Iterato
         elif step in value:
             yield from _closest(found, value[step], f"{place}.{step}")
         else:
-            yield f"{place} has no {step}"
-    if could_be:
-        least = min(map(_distance, could_be.values()))
-        best = [found for found in could_be.values() if _distance(found) == least]
+            yield f"{place} has no {step}{_hint(place)}"
+    branches = list(could_be.values())
+    if tag := next(
+        (tag for tag in _TAGS if branches and all(_wrong(b, tag) for b in branches)), ""
+    ):
+        # It is of no kind that there is.
+        yield from _closest([error for b in branches for error in _wrong(b, tag)], value, place)
+    elif branches:
+        least = min(map(_distance, branches))
+        best = [found for found in branches if _distance(found) == least]
         here += [error for found in best for loc, error in found if not loc]
-        tags = [error for found in best for loc, error in found if loc and loc[0] in _TAGS]
-        if len(best) > 1 and tags and not here:
-            found = [((error["loc"][-1],), error) for error in tags]
-            yield from _closest(found, value, place)
-        elif not here:
+        if not here:
             yield from _closest(best[0], value, place)
     if here:
         yield _sentence(here, place)
 
 
-_TAGS = ("role", "type")
+# Where the types of the SDK say which of them an object is.
+_TAGS = ("type", "role")
+
+
+def _wrong(found: list[tuple[tuple, Any]], tag: str) -> list[tuple[tuple, Any]]:
+    return [(loc, error) for loc, error in found if loc == (tag,)]
 
 
 def _is_inside(loc: tuple, error: Any, value: Any) -> bool:
@@ -122,12 +129,13 @@ def _is_inside(loc: tuple, error: Any, value: Any) -> bool:
     return isinstance(value, list) and isinstance(loc[0], int)
 
 
-def _distance(found: list[tuple[tuple, Any]]) -> tuple[int, int]:
-    """How far a value is from a type: by what it lacks and its tags, then by how deep it fits."""
-    far = sum(
-        len(loc) == 1 and (error["type"] == "missing" or loc[0] in _TAGS) for loc, error in found
-    )
-    return far, -max(len(loc) for loc, _ in found)
+def _distance(found: list[tuple[tuple, Any]]) -> tuple[int, int, int]:
+    """How far a value is from a type: by tag, by what it lacks, by how deep it fits."""
+    own = [(loc[0], error["type"] == "missing") for loc, error in found if len(loc) == 1]
+    # Messages need no type, and what has an id came from the API: these are rarely what is meant.
+    weights = {("role", False): 2, ("id", True): 3, ("type", True): 3}
+    lacks = sum(weights.get(one, one[1] or one[0] in _TAGS) for one in own)
+    return ("type", False) in own, lacks, -max(len(loc) for loc, _ in found)
 
 
 def _sentence(errors: list[Any], place: str) -> str:
@@ -135,9 +143,13 @@ def _sentence(errors: list[Any], place: str) -> str:
         error.get("ctx", {}).get("expected") or error["msg"].removeprefix("Input should be ")
         for error in errors
     )
-    words = " or ".join(wanted).replace("valid ", "").replace("dictionary", "object")
-    hint = next((hint for key, hint in _HINTS.items() if re.search(key, place)), "")
-    return f"{place} is {errors[0]['input']!r:.60}; it should be {words}{hint}"
+    words = " or ".join(wanted).replace("valid ", "").replace("a dictionary", "an object")
+    words = words.replace("a integer", "an integer")
+    return f"{place} is {errors[0]['input']!r:.60}; it should be {words:.300}{_hint(place)}"
+
+
+def _hint(place: str) -> str:
+    return next((hint for key, hint in _HINTS.items() if re.search(key, place)), "")
 
 
 _HINTS = {
@@ -161,6 +173,8 @@ def _unsuited(body: dict, url: str) -> Iterator[str]:
         yield "has no messages"
     if url == "/v1/responses" and not (body.get("input") or body.get("prompt")):
         yield "has no input"
+    if url == "/v1/responses" and "type" in (body.get("text") or ()):
+        yield 'has a format in place of text; write text={"format": ...}'
     model, effort = body["model"], body.get("reasoning_effort")
     if isinstance(reasoning := body.get("reasoning"), dict):
         effort = reasoning.get("effort")
