@@ -175,9 +175,10 @@ _HINTS = {
 
 def _unsuited(body: dict, url: str) -> Iterator[str]:
     """What the endpoint or the model refuses in a body that names its model."""
-    for word, right in _OTHER_WORDS.get(url, {}).items():
-        if word in body:
-            yield f"has {word}, which {url} does not know; write {right}"
+    # A word that is unknown altogether may be one of another server's; one of the other API is not.
+    for word in sorted(body.keys() & _words(_SISTERS.get(url, url)) - _words(url)):
+        way = f"write {_INSTEAD[word]}" if word in _INSTEAD else "take it out"
+        yield f"has {word}, which {url} does not know; {way}"
     if url == "/v1/chat/completions" and body.get("messages") == []:
         yield "has no messages"
     if url == "/v1/responses" and not (body.get("input") or body.get("prompt")):
@@ -187,37 +188,39 @@ def _unsuited(body: dict, url: str) -> Iterator[str]:
     model, effort = body["model"], body.get("reasoning_effort")
     if isinstance(reasoning := body.get("reasoning"), dict):
         effort = reasoning.get("effort")
-    refuses = next((line for line in models() if model.startswith(line["model"])), _NOTHING)
-    if effort in refuses["refused_efforts"].split():
+    limits = next((line for line in models() if model.startswith(line["model"])), None)
+    if limits is None:
+        return
+    if effort in limits["refused_efforts"].split():
         yield f"asks for the effort {effort!r}, which {model} refuses; take 'low' or more"
-    for name in sorted(_SAMPLING & body.keys()):
-        if refuses["sampling"] == "refused":
+    for name in sorted(_SAMPLING & body.keys() & _words(url)):
+        if limits["sampling"] == "refused":
             yield f"has {name}, which {model} refuses; take {name} out"
-        elif refuses["sampling"] and effort != "none":
+        elif effort != "none":
             yield f"has {name}, which is refused unless the reasoning effort is 'none'"
-    if refuses["max_tokens"] and url == "/v1/chat/completions" and "max_tokens" in body:
+    if limits["max_tokens"] and url == "/v1/chat/completions" and "max_tokens" in body:
         yield "has max_tokens, which is refused; write max_completion_tokens"
 
 
-_NOTHING = {"refused_efforts": "", "sampling": "", "max_tokens": ""}
-# What Chat Completions and Responses call otherwise: openai/types/chat/completion_create_params.py,
-# openai/types/responses/response_create_params.py.
-_OTHER_WORDS = {
-    "/v1/responses": {
-        "messages": "input",
-        "response_format": 'text={"format": answer_format(..., endpoint="/v1/responses")}',
-        "max_completion_tokens": "max_output_tokens",
-        "max_tokens": "max_output_tokens",
-        "reasoning_effort": 'reasoning={"effort": ...}',
-    },
-    "/v1/chat/completions": {
-        "input": "messages",
-        "instructions": "a message with the role system",
-        "text": "response_format=answer_format(...)",
-        "max_output_tokens": "max_completion_tokens",
-        "reasoning": "reasoning_effort",
-    },
+@cache
+def _words(url: str) -> frozenset[str]:
+    return ENDPOINTS[url].__required_keys__ | ENDPOINTS[url].__optional_keys__
+
+
+_SISTERS = {
+    "/v1/responses": "/v1/chat/completions",
+    "/v1/chat/completions": "/v1/responses",
 }
+# What each of them calls otherwise: openai/types/chat/completion_create_params.py,
+# openai/types/responses/response_create_params.py.
+_INSTEAD = {
+    "messages": "input", "max_completion_tokens": "max_output_tokens",
+    "max_tokens": "max_output_tokens", "reasoning_effort": 'reasoning={"effort": ...}',
+    "response_format": 'text={"format": answer_format(..., endpoint="/v1/responses")}',
+    "input": "messages", "instructions": "a message with the role system",
+    "max_output_tokens": "max_completion_tokens", "reasoning": "reasoning_effort",
+    "text": "response_format=answer_format(...)",
+}  # fmt: skip
 # https://developers.openai.com/api/docs/guides/deployment-checklist
 _SAMPLING = {"temperature", "top_p", "top_logprobs", "logprobs"}
 
