@@ -6,6 +6,8 @@ import decimal
 import io
 import json
 import math
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -663,6 +665,11 @@ def encoded(kind):
     return base64.b64encode(memory.getvalue()).decode()
 
 
+# The head of a picture of 60,000 x 60,000 pixels.
+BOMB = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+BOMB += struct.pack(">I", zlib.crc32(BOMB[12:]))
+
+
 def shown(url, **more):
     return parts({"type": "image_url", "image_url": {"url": url, **more}})
 
@@ -680,6 +687,10 @@ def shown(url, **more):
         (f"data:image/png;base64,b'{encoded('PNG')}'", "holds no picture; image_part makes it"),
         ("data:image/png;base64,None", "holds no picture; image_part makes it"),
         ("data:image/png;base64,", "holds no picture; image_part makes it"),
+        (
+            f"data:image/png;base64,{base64.b64encode(BOMB).decode()}",
+            "holds no picture; image_part",
+        ),
         ("data:", "is no data URL of a PNG, JPEG, WEBP or GIF; image_part makes it"),
         ("data:image/svg+xml;base64,AAAA", "is no data URL of a PNG, JPEG, WEBP or GIF"),
         ("data:image/heic;base64,AAAA", "is no data URL of a PNG, JPEG, WEBP or GIF"),

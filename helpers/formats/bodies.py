@@ -235,7 +235,8 @@ def models() -> list[dict[str, str]]:
         return sorted(csv.DictReader(file), key=lambda line: -len(line["model"]))
 
 
-def picture_problems(body: dict, pictures: Iterable[tuple[Any, Any]]) -> Iterator[str]:
+def picture_problems(pictures: Iterable[tuple[Any, Any]]) -> Iterator[str]:
+    """What is wrong with the pictures in a body, given as the address and detail of each."""
     for number, (url, _) in enumerate(pictures, start=1):
         if fault := url_fault(url):
             yield f"its picture {number}, {url!r:.60}, {fault}"
@@ -292,10 +293,12 @@ class Reader:
         self._schemas: dict[str, tuple[Any, bytes]] = {}
 
     def read(self, body: dict) -> tuple:
+        """The shape of a body. ``odd`` says that there are values in it which JSON does not have."""
         self.text, self.odd, self.pictures = 0, False, []
         return self._shape_of(body, _SCHEMAS)
 
     def size(self, body: dict) -> Size:
+        """How much there is in the body that was read last."""
         if not self.pictures:
             return Size(self.text)
         model = str(body.get("model"))

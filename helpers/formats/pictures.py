@@ -36,6 +36,7 @@ _PRIVATE = {"exif", "xmp", "XML:com.adobe.xmp", "photoshop", "comment", "Comment
 _PLAIN_SEGMENTS = {"APP0", "APP2", "APP14"}
 DAMAGE = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error,
+    Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
 # Pillow hands others, PostScript among them, to programs outside of it, whatever a file is named.
 _READ = (
@@ -258,6 +259,7 @@ def url_fault(url: Any) -> str:
 
 
 def size_of(content: bytes) -> tuple[int, int]:
+    """Width and height of a picture of a kind that the API reads, in pixels."""
     with Image.open(io.BytesIO(content), formats=list(_MEDIA_TYPES)) as image:
         return image.size
 
