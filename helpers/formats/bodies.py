@@ -293,7 +293,7 @@ class Reader:
         self._schemas: dict[str, tuple[Any, bytes]] = {}
 
     def read(self, body: dict) -> tuple:
-        """The shape of a body. ``odd`` says that there are values in it which JSON does not have."""
+        """The shape of a body; ``odd`` says that it holds values which JSON does not have."""
         self.text, self.odd, self.pictures = 0, False, []
         return self._shape_of(body, _SCHEMAS)
 
