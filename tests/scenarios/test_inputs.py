@@ -224,8 +224,6 @@ def test_a_table_of_every_kind_goes_through_the_example_of_the_readme(kind, tmp_
     example = text.split("```python\n")[1].split("```")[0]
     reading = "helpers.with_ids(TABLE)"
     assert example.count(reading) == 1
-    exec(
-        example.replace(reading, "helpers.with_ids(SOURCE)"),
-        names := {"SOURCE": KINDS[kind](tmp_path)},
-    )  # noqa: S102
+    names = {"SOURCE": KINDS[kind](tmp_path)}
+    exec(example.replace(reading, "helpers.with_ids(SOURCE)"), names)  # noqa: S102 (our own)
     assert names["outcomes"]["outcome"].tolist() == ["ok"] * 120
