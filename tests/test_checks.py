@@ -749,6 +749,21 @@ def test_a_bad_body_is_found_among_good_ones_that_look_like_it(good, bad):
     assert problem.startswith("line 7 ('row-7')")
 
 
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (responses(input="x"), responses(input="")),
+        (responses(input=[{"role": "user", "content": "x"}]), responses(input=[])),
+        (embedding("x"), embedding("")),
+        (embedding(["x", "y"]), embedding(["x", ""])),
+        (embedding([[1], [2]]), embedding([[1], []])),
+    ],
+)
+def test_an_empty_text_is_found_after_a_full_one(good, bad):
+    with pytest.raises(BatchFileError, match=r"line 2 \('b'\): has no input"):
+        check([good, {**bad, "custom_id": "b"}])
+
+
 def test_the_words_that_may_vary_are_no_choices_of_the_api():
     """What is compared by its type alone is nowhere one of a list of words in the SDK's types."""
 

@@ -283,7 +283,7 @@ class Reader:
     """Goes through a body once: the text that the model reads, the pictures, and its shape.
 
     The shape is what the API's rules depend on: all keys, all words, the types of everything else.
-    Bodies that differ in their texts and numbers only have the same.
+    Bodies that differ in their numbers, and in what texts with something in them say, have the same.
     """
 
     def __init__(self) -> None:
@@ -317,7 +317,7 @@ class Reader:
                 parts.append((key, self._shape(part, key)))
             elif key in _TEXTS:
                 self.text += len(part) if part.isascii() else len(part.encode())
-                parts.append((key, str))
+                parts.append((key, str if part else ""))
             else:
                 parts.append((key, str if key in _LOOSE else part))
         return tuple(parts)
