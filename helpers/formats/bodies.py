@@ -183,7 +183,8 @@ def _unsuited(body: dict, url: str) -> Iterator[str]:
         yield "has no messages"
     if url == "/v1/responses" and not (body.get("input") or body.get("prompt")):
         yield "has no input"
-    if url == "/v1/responses" and "type" in (body.get("text") or ()):
+    text = body.get("text")
+    if url == "/v1/responses" and isinstance(text, dict) and "type" in text:
         yield 'has a format in place of text; write text={"format": ...}'
     model, effort = body["model"], body.get("reasoning_effort")
     if isinstance(reasoning := body.get("reasoning"), dict):
@@ -283,7 +284,7 @@ class Reader:
     """Goes through a body once: the text that the model reads, the pictures, and its shape.
 
     The shape is what the API's rules depend on: all keys, all words, the types of everything else.
-    Bodies that differ in their numbers, and in what texts with something in them say, have the same.
+    Bodies that differ only in their numbers, and in what texts say that are not empty, have one.
     """
 
     def __init__(self) -> None:
