@@ -6,13 +6,14 @@ import openai
 import pandas as pd
 import pytest
 
+from faults import Faults
 from helpers.replay import create_app
 from support import Wire, connect
 
 
 @pytest.fixture
 def wire(tmp_path) -> Wire:
-    return Wire(create_app(tmp_path / "replay.sqlite"))
+    return Wire(create_app(tmp_path / "replay.sqlite", faults=Faults()))
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """One switch, two modes, one line that says which; and no socket in replay."""
 
-import html
+import json
 import subprocess
 import sys
 import textwrap
@@ -102,21 +102,25 @@ def test_a_number_that_is_none_is_an_error_that_names_the_variable(
     assert said == []
 
 
-def test_a_reader_who_changes_the_prompt_reads_in_the_notebook_what_differs(tmp_path):
+def test_a_reader_who_changes_the_prompt_is_told_what_differs_in_a_few_lines(tmp_path):
     notebook = nbformat.read(ROOT / "notebooks" / "movie_categorization.ipynb", 4)
-    trial = next(n for n, cell in enumerate(notebook.cells) if cell.id == "try")
-    notebook.cells = notebook.cells[: trial + 1]
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    asking = next(n for n, cell in enumerate(cells) if "completions.create" in cell.source)
+    by_hand = "client.chat.completions.create(**tried[0]['body'])"
+    notebook.cells = [*cells[: asking + 2], nbformat.v4.new_code_cell(by_hand)]
     for cell in notebook.cells:
         cell.source = cell.source.replace("You sort films for", "You sort old films for")
     nbformat.write(notebook, tmp_path / "changed.ipynb")
-    command = [sys.executable, "-m", "nbconvert", "--execute", "--inplace"]
+    command = [sys.executable, "-m", "nbconvert", "--execute", "--allow-errors", "--inplace"]
     config = f"--config={ROOT / 'notebooks' / 'nbconvert_config.py'}"
     subprocess.run([*command, config, str(tmp_path / "changed.ipynb")], check=True)
-    [shown] = nbformat.read(tmp_path / "changed.ipynb", 4).cells[-1].outputs
-    page = html.unescape(shown.data["text/html"])
-    assert page.count("Here messages[0].content is 'You sort old films for") == 5
-    assert page.count("recorded is 'You sort films for") == 5
-    assert "Take back the change, or run live: COOKBOOK_MODE=live" in page
+    *_, trial, error = nbformat.read(tmp_path / "changed.ipynb", 4).cells
+    traceback = error.outputs[0].traceback
+    assert len(traceback) < 10
+    for shown in (" ".join(traceback), json.dumps(trial.outputs)):
+        assert "Here messages[0].content is 'You sort old films for" in shown
+        assert "recorded is 'You sort films for" in shown
+        assert "Take back the change, or run live: COOKBOOK_MODE=live" in shown
 
 
 def test_other_errors_keep_their_traceback_and_a_readers_own_handler_stays():

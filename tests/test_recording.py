@@ -14,12 +14,11 @@ from PIL import Image
 
 import crashing
 import helpers
-from faults import Faults
 from helpers.client import replay_client
 from helpers.replay import create_app
 from helpers.replay.record import Recorder
 from helpers.replay.recordings import key_of
-from support import RECORDED, Wire, connect, lost, on, recorded, request, run
+from support import RECORDED, connect, lost, on, recorded, request, run
 from test_crashes import PROCESSES, server
 
 SIZE = 10_000
@@ -29,11 +28,6 @@ FILMS = [
     "jaws-1975", "apollo-13-1995", "the-silence-of-the-lambs-1991",
     "everything-everywhere-all-at-once-2022",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def wire(tmp_path):
-    return Wire(create_app(tmp_path / "replay.sqlite", faults=Faults()))
 
 
 @pytest.fixture

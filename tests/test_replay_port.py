@@ -224,6 +224,26 @@ def test_a_plain_request_to_an_unknown_route_is_not_found(address):
     assert "GET /v1/nothing-here" in answer["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    "body", [b"zz\r\n{}\r\n0\r\n\r\n", b"5\r\n{}", b"-1\r\n{}\r\n"], ids=["size", "end", "sign"]
+)
+@pytest.mark.parametrize("path", ["/v1/batches", "/v1/files"])
+def test_a_body_that_is_framed_wrongly_is_a_bad_request(address, path, body):
+    port = int(address.rsplit(":", 1)[1])
+    kind = "application/json" if path == "/v1/batches" else "multipart/form-data; boundary=x"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer any\r\n"
+        f"Content-Type: {kind}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head.encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := connection.recv(65_536):
+            answer += part
+    assert answer.split()[1] == b"400"
+
+
 # Strict types
 
 

@@ -6,7 +6,7 @@ limits follow the SDK (openai/resources/{files,batches,models}.py) and the Batch
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import httpx2
@@ -94,11 +94,25 @@ def create_app(
         batches = Batches(store, answers, hook, queue_tokens, expire_after, seconds)
     api = Api(batches)
 
-    @Request.application
-    def app(request: Request) -> Response:
-        return with_request_id(_answer(api, hook, request))
+    def app(environ: dict, start_response: Callable) -> Iterable[bytes]:
+        with Request({**environ, "PATH_INFO": _path_of(environ)}) as request:
+            response = with_request_id(_answer(api, hook, request))
+            return response(environ, start_response)
 
     return app
+
+
+def _path_of(environ: dict) -> str:
+    """The path as WSGI has it: its bytes as Latin-1 (PEP 3333).
+
+    ``httpx2.WSGITransport`` gives the text itself.
+    """
+    path = environ.get("PATH_INFO", "")
+    try:
+        path.encode("latin-1").decode()
+    except UnicodeError:
+        return path.encode().decode("latin-1")
+    return path
 
 
 def _answer(api: "Api", faults: Faults, request: Request) -> Response:

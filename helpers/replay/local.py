@@ -174,14 +174,24 @@ class LocalBatches(Batches):
     def pause_ms(self) -> int:
         return 200
 
+    def cancel(self, batch_id: str) -> dict | None:
+        self._sender.forget(batch_id)
+        return super().cancel(batch_id)
+
+    def _validate(self, batch: dict) -> None:
+        super()._validate(batch)
+        self._sender.wake()
+
     def _run(self, batch: dict) -> None:
         self._count(batch)
         counts = batch["request_counts"]
-        if counts["completed"] + counts["failed"] == counts["total"]:
-            self._enter(batch, "finalizing")
-        else:
+        if counts["completed"] + counts["failed"] < counts["total"]:
             self._sender.wake()
-        self.store.save_batch(batch, "in_progress")
+            self.store.save_batch(batch, "in_progress")
+            return
+        self._enter(batch, "finalizing")
+        if self.store.save_batch(batch, "in_progress"):
+            self._end(batch, "completed")
 
 
 class _Task:
@@ -202,6 +212,11 @@ class _Sender:
         self._store, self._at_once, self._answered = store, at_once, answered
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._forgotten: set[str] = set()
+
+    def forget(self, batch_id: str) -> None:
+        """Sends no more lines of this batch."""
+        self._forgotten.add(batch_id)
 
     def wake(self) -> None:
         """Sees to it that the lines of all batches in progress are being sent."""
@@ -248,21 +263,22 @@ class _Sender:
         sent: set[str] = set()
         while batches := [b for b in self._store.batches("in_progress") if b["id"] not in sent]:
             batch, begin = batches[0], 0
+            sent.add(batch["id"])
             while lines := self._store.open_lines(batch, begin, 2**62, 100):
                 for place, _, text in lines:
                     yield _Task(batch, place, text)
                 begin = lines[-1][0] + 1
-            sent.add(batch["id"])
+                now = self._store.get("batches", batch["id"])
+                if now is None or now["status"] != "in_progress":
+                    break  # Cancelled, perhaps in another process.
 
     def _work(
         self, todo: "queue.SimpleQueue[_Task | None]", done: "queue.SimpleQueue[_Task]"
     ) -> None:
         while task := todo.get():
-            # The client was closed, or the folder is gone: the line stays without an answer.
-            with contextlib.suppress(RuntimeError, sqlite3.Error):
-                batch = self._store.get("batches", task.batch["id"])
-                # A cancelled batch asks nothing more.
-                if batch and batch["status"] == "in_progress":
+            # The client was closed: the line stays without an answer.
+            with contextlib.suppress(RuntimeError):
+                if task.batch["id"] not in self._forgotten:
                     body = orjson.loads(task.text)["body"]
                     task.answer = self._answered(task.batch["endpoint"], body)
             done.put(task)

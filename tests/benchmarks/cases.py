@@ -22,6 +22,7 @@ from pathlib import Path
 import pandas as pd
 from inputs import request_for
 from PIL import Image
+from servers import ours_clients, ours_local, ours_walk  # noqa: F401 (named on the command line)
 
 SIDE = 512
 

@@ -108,6 +108,22 @@ def notebooks() -> list[str]:
     return lines
 
 
+def servers(folder: Path, runs: int) -> list[str]:
+    """The replay under load, and a batch in front of a model of one's own."""
+    found = medians(["ours_walk", "ours_clients", "ours_local"], folder, runs)
+    walk, clients, local = found.values()
+    rows = [
+        ("replay, 50,000 lines without a recording", walk,
+         f"{walk['cpu']:.1f} s of CPU, slowest other call {walk['slowest']:.2f} s"),
+        ("replay, 8 clients with 5,000 lines each", clients, ""),
+        ("local, 1,000 lines, a model of 50 ms", local, f"{local['ratio']:.2f} to the least"),
+    ]  # fmt: skip
+    return [
+        f"| {what} | ours | {case['seconds']:.2f} | {more} | {case['grown']:.0f} | |"
+        for what, case, more in rows
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
@@ -126,6 +142,7 @@ def main() -> None:
         if options.rows > PER_FILE:
             big = prepare(Path(folder, "big"), options.rows)
             print(*million(small, big, options.runs), sep="\n", flush=True)
+        print(*servers(small, options.runs), sep="\n", flush=True)
         print(*notebooks(), sep="\n")
 
 
