@@ -222,7 +222,7 @@ KINDS = {
 def test_a_table_of_every_kind_goes_through_the_example_of_the_readme(kind, tmp_path):
     text = (ROOT / "README.md").read_text("utf-8")
     example = text.split("```python\n")[1].split("```")[0]
-    reading = "pd.read_csv(TABLE)"
+    reading = "with_ids(TABLE)"
     assert example.count(reading) == 1
-    exec(example.replace(reading, "SOURCE"), names := {"SOURCE": KINDS[kind](tmp_path)})  # noqa: S102
+    exec(example.replace(reading, "with_ids(SOURCE)"), names := {"SOURCE": KINDS[kind](tmp_path)})  # noqa: S102
     assert names["outcomes"]["outcome"].tolist() == ["ok"] * 120
