@@ -7,9 +7,10 @@ when it is missing, so nothing is known by it alone.
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import openai
 import orjson
@@ -99,7 +100,7 @@ class _Index:
 
     def answers(self, shards: Sequence[Shard], answer: type[BaseModel] | None) -> Iterator[dict]:
         """The result line of each request that has an ok answer, under its own custom_id."""
-        with closing(self._open()) as database:
+        with closing(self._open()) as database, _Lines(self.jobs) as lines:
             (known,) = database.execute("select count(*) from answers").fetchone()
             for shard in shards if known else ():
                 requests = batchfile.read(shard.path)
@@ -108,9 +109,9 @@ class _Index:
                     marks = ",".join("?" * len(keys))
                     query = f"select * from answers where key in ({marks})"
                     for key, path, start, length in database.execute(query, [*keys]):
-                        line = _line_at(self.jobs / path, start, length)
-                        if line and outcome_of(line, answer).outcome == "ok":
-                            source = Path(path).parts[0]
+                        line = lines.at(path, start, length)
+                        if line and (not answer or outcome_of(line, answer).outcome == "ok"):
+                            source = path.split("/")[0]
                             yield line | {"custom_id": keys[key], "source": source}
 
     def _key(self, request: dict) -> bytes:
@@ -132,7 +133,7 @@ class _Index:
             known = {path for (path,) in database.execute("select path from files")}
             for shard, record in all_records(self.jobs, self.server):
                 path = self._results(shard, record)
-                name = str(path and path.relative_to(self.jobs))
+                name = path.relative_to(self.jobs).as_posix() if path else ""
                 if path and name not in known and path.exists():
                     rows = ((key, name, *place) for key, *place in self._read(shard, path))
                     database.executemany("insert or ignore into answers values (?, ?, ?, ?)", rows)
@@ -154,11 +155,20 @@ class _Index:
                 start += len(text)
 
 
-def _line_at(path: Path, start: int, length: int) -> dict | None:
-    """The line at this place; None where the job's folder is gone."""
-    try:
-        with path.open("rb") as file:
-            file.seek(start)
-            return next(result_lines([file.read(length)]), None)
-    except OSError:
-        return None
+class _Lines(ExitStack):
+    """Lines of result files under a jobs folder, by their places."""
+
+    def __init__(self, jobs: Path):
+        super().__init__()
+        self.jobs = jobs
+        self._files: dict[str, BinaryIO] = {}
+
+    def at(self, path: str, start: int, length: int) -> dict | None:
+        """The line at this place; None where the job's folder is gone."""
+        try:
+            if path not in self._files:
+                self._files[path] = self.enter_context((self.jobs / path).open("rb"))
+            self._files[path].seek(start)
+            return next(result_lines([self._files[path].read(length)]), None)
+        except OSError:
+            return None
