@@ -10,7 +10,19 @@ import pandas as pd
 from openai.types import Batch
 
 from helpers.batchfile import Shard
-from helpers.job import FINAL, Job, JobError, Records, look, ran_nothing, server_of
+from helpers.job import (
+    FINAL,
+    Job,
+    JobError,
+    Records,
+    counts_of,
+    listed,
+    look,
+    moment,
+    ran_nothing,
+    server_of,
+    visible,
+)
 
 
 def label(shard: Shard) -> dict[str, str]:
@@ -30,16 +42,16 @@ class Account:
     def __init__(self, client: openai.OpenAI):
         self.batches: list[Batch] = []
         # The times of creation in Unix seconds, ascending.
-        self.created: list[int] = []
+        self.created: list[float] = []
         self._by_content: dict[tuple[str, str], list[Batch]] = defaultdict(list)
         self._by_file: dict[str, list[Batch]] = defaultdict(list)
         self._later: list[tuple[str, int]] = []
-        for batch in client.batches.list(limit=100):
+        for batch in listed(client)[0]:
             self.add(batch)
 
     def add(self, batch: Batch) -> None:
         self.batches.append(batch)
-        bisect.insort(self.created, batch.created_at)
+        bisect.insort(self.created, moment(batch.created_at) or 0)
         metadata = batch.metadata or {}
         self._by_content[metadata.get("sha256", ""), metadata.get("round", "")].append(batch)
         self._by_file[batch.input_file_id].append(batch)
@@ -118,7 +130,7 @@ def cancel(client: openai.OpenAI, job: Job, *, say: Callable[[str], None] = prin
     if not stopped:
         say("Nothing to cancel: all batches have ended.")
         return now.batches
-    done = sum(batch.request_counts.completed for batch in now.batches if batch.request_counts)
+    done = sum(counts_of(batch)[0] for batch in now.batches)
     say(
         f"Cancelling {stopped} of {len(now.batches)} batches, which takes up to ten minutes. The "
         f"{done:,} requests answered so far, and those that end meanwhile, are billed and kept: "
@@ -161,11 +173,8 @@ _COLUMNS = [
 
 
 def _line(batch: Batch) -> tuple:
-    counts, usage = batch.request_counts, batch.usage
-    return (
-        (batch.metadata or {}).get("file", ""),
-        batch.status,
-        datetime.datetime.fromtimestamp(batch.created_at, datetime.UTC),
-        *((counts.total, counts.completed, counts.failed) if counts else (0, 0, 0)),
-        *((usage.input_tokens, usage.output_tokens) if usage else (0, 0)),
-    )
+    done, failed, total = counts_of(batch)
+    tokens = (getattr(batch.usage, name, 0) or 0 for name in ("input_tokens", "output_tokens"))
+    created = datetime.datetime.fromtimestamp(moment(batch.created_at) or 0, datetime.UTC)
+    file = visible((batch.metadata or {}).get("file", ""))
+    return file, batch.status, created, total, done, failed, *tokens

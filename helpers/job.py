@@ -6,14 +6,16 @@ this module reads or writes records, so a fact about a batch has one owner.
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import filelock
 import openai
+from openai.pagination import SyncCursorPage
 from openai.types import Batch
 
 from helpers.batchfile import Shard
@@ -22,12 +24,17 @@ from helpers.paths import whole_file
 # The statuses of a batch that will not change any more: openai/types/batch.py and the Batch guide.
 FINAL = {"completed", "failed", "expired", "cancelled"}
 
+# No server is left alone for longer than this many seconds, whatever it asks for.
+LONGEST_PAUSE = 600.0
 _PATIENCE = 600.0
 # Up to so many batches are looked at one by one; more come in pages of a hundred.
 _FEW = 10
 _PAGE = 100
 # No time in seconds is as large before the year 5000.
 _MILLISECONDS = 1e11
+
+
+T = TypeVar("T")
 
 
 class JobError(RuntimeError):
@@ -196,6 +203,30 @@ def server_of(client: openai.OpenAI) -> str:
     return str(url.copy_with(userinfo=b"") if url.userinfo else url)
 
 
+def given(found: Any, kind: type[T], client: openai.OpenAI) -> T:
+    """What the server gave, if it is of that kind; proxies and wrong addresses answer with a page.
+
+    The SDK passes on as text what is no JSON.
+    """
+    if isinstance(found, kind):
+        return found
+    raise JobError(
+        f"{server_of(client)} answered with something else than the Batch API does: "
+        f"{visible(found)[:200]!r}. Is OPENAI_BASE_URL right? It mostly ends in /v1. What was "
+        "submitted stays submitted."
+    )
+
+
+def listed(client: openai.OpenAI) -> tuple[SyncCursorPage[Batch], Any]:
+    """The first page of the account's batches, from which the others follow, and its headers."""
+    answer = client.batches.with_raw_response.list(limit=_PAGE)
+    try:
+        return answer.parse(), answer.headers
+    except AttributeError:
+        # So the SDK stumbles over a page of text.
+        return given(answer.text, SyncCursorPage, client), answer.headers
+
+
 def batch_of(facts: dict[str, Any]) -> Batch:
     """A stored batch as the SDK's type, read as leniently as the SDK reads a response.
 
@@ -208,6 +239,26 @@ def batch_of(facts: dict[str, Any]) -> Batch:
 def facts_of(batch: Batch) -> dict[str, Any]:
     """A batch as it is stored: what the server gave, whether or not it has the documented type."""
     return batch.to_dict(mode="json", warnings=False)
+
+
+def counts_of(batch: Batch) -> tuple[int, int, int]:
+    """How many requests of the batch were completed, failed, and there are; 0 where unknown."""
+    names = ("completed", "failed", "total")
+    found = [getattr(batch.request_counts, name, 0) for name in names]
+    done, failed, total = (count if isinstance(count, int) else 0 for count in found)
+    return done, failed, max(total, done + failed)
+
+
+def visible(text: object) -> str:
+    """A text of a server or a model with what would steer a terminal made visible."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def moment(time: object) -> float | None:
+    """A time of a batch in Unix seconds; some servers count in milliseconds, or give none."""
+    if not isinstance(time, int | float) or not 0 < time < _MILLISECONDS * 1000:
+        return None
+    return time / 1000 if time > _MILLISECONDS else float(time)
 
 
 def ran_nothing(batch: Batch) -> bool:
@@ -235,10 +286,10 @@ def errors_of(batch: Batch) -> list:
 
 
 def age_of(batch: Batch) -> float:
-    """Seconds since the batch ended, or else was created; some servers count in milliseconds."""
-    times = [getattr(batch, f"{status}_at", None) for status in (*FINAL, "created")]
-    moment = next((at for at in times if isinstance(at, int | float) and at > 0), 0)
-    return time.time() - (moment / 1000 if moment > _MILLISECONDS else moment)
+    """Seconds since the batch ended, or else since it was created; a batch without times is old."""
+    times = (getattr(batch, f"{status}_at", None) for status in (*FINAL, "created"))
+    known = [at for at in map(moment, times) if at]
+    return time.time() - known[0] if known else math.inf
 
 
 @dataclass(frozen=True)
@@ -341,12 +392,11 @@ class _Asked:
                 f"these rows anew, delete {_path(shard)} and run all cells again."
             ) from None
         self._note_pause(answer.headers)
-        return answer.parse()
+        return given(answer.parse(), Batch, self.client)
 
     def _list(self, wanted: set[str]) -> None:
-        answer = self.client.batches.with_raw_response.list(limit=_PAGE)
-        self._note_pause(answer.headers)
-        page = answer.parse()
+        page, headers = listed(self.client)
+        self._note_pause(headers)
         # Unless others fill the list, those wanted are on its first pages.
         for _ in range(2 + 2 * len(wanted) // _PAGE):
             self._listed |= {batch.id: batch for batch in page.data if batch.id in wanted}
@@ -356,8 +406,8 @@ class _Asked:
 
     def _note_pause(self, headers: Any) -> None:
         milliseconds = headers.get("openai-poll-after-ms", "")
-        if milliseconds.isdecimal():
-            self.pause = max(self.pause or 0, int(milliseconds) / 1000)
+        if milliseconds.isdecimal() and len(milliseconds) < 10:
+            self.pause = max(self.pause or 0, min(int(milliseconds) / 1000, LONGEST_PAUSE))
 
 
 def _path(shard: Shard) -> Path:

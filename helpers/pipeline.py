@@ -15,7 +15,7 @@ from helpers.batch import check_model, submit, unsubmitted, wait
 from helpers.batchfile import Shard, read, write
 from helpers.checks import MAX_REQUESTS
 from helpers.costs import BudgetError, actual, estimate, price
-from helpers.job import Job, JobError, Records, locked, server_of
+from helpers.job import Job, JobError, Records, locked, server_of, visible
 from helpers.outcome import answered
 from helpers.reuse import reuse as answered_before
 from helpers.table import collect, merge, retry
@@ -81,7 +81,7 @@ def run(
     def finished(batch_files: list[Shard], expected: pd.DataFrame | None, limit: float) -> Finished:
         # What exists needs no budget: then there is no estimate either.
         limited = None if expected is None else limit
-        job = submit(client, batch_files, expected=expected, budget=limited)
+        job = submit(client, batch_files, expected=expected, budget=limited, say=say)
         wait(client, job, show=show, say=say)
         return job, collect(client, job, answer)
 
@@ -166,11 +166,11 @@ class _Trial:
                 model=body["model"], messages=body["messages"], extra_body=body
             )
         except openai.InternalServerError as error:
-            self.failed.append(f"{custom_id}: {error}")
+            self.failed.append(f"{custom_id}: {visible(error)}")
             return
         except openai.APIError as error:
             raise JobError(
-                f"The trial of {custom_id} failed, nothing was submitted: {error}"
+                f"The trial of {custom_id} failed, nothing was submitted: {visible(error)}"
             ) from error
         if completion.usage is None:
             raise JobError("The server reports no usage, so the cost cannot be estimated.")
@@ -207,9 +207,9 @@ class _Trial:
         for request in self.tried:
             outcome = answered(self.kept[request["custom_id"]], self.answer)
             if outcome.outcome == "ok":
-                usable.append(str(outcome.answer)[:_SHOWN])
+                usable.append(visible(outcome.answer)[:_SHOWN])
             else:
-                useless.append(f"{request['custom_id']}: {outcome.code}, {outcome.reason}")
+                useless.append(f"{request['custom_id']}: {outcome.code}, {visible(outcome.reason)}")
         if not usable:
             heading = "None of the answers tried can be used, nothing was submitted:"
             ending = (

@@ -17,7 +17,17 @@ from pydantic import BaseModel
 from helpers import batchfile
 from helpers.batchfile import Shard
 from helpers.checks import CAPS
-from helpers.job import FINAL, Job, JobError, Records, Watch, age_of, errors_of, server_of
+from helpers.job import (
+    FINAL,
+    Job,
+    JobError,
+    Records,
+    Watch,
+    age_of,
+    counts_of,
+    errors_of,
+    server_of,
+)
 from helpers.outcome import TOKENS, Outcome, fields_of, outcome_of, result_lines
 from helpers.paths import clear_away, whole_file
 
@@ -89,9 +99,7 @@ def _warn(message: str) -> None:
 
 def _promised(batch: Batch) -> int:
     """How many lines the batch says that its files have, whatever is known of its counts."""
-    counts = [getattr(batch.request_counts, name, 0) for name in ("completed", "failed")]
-    ended = batch.status in FINAL
-    return sum(count for count in counts if isinstance(count, int)) if ended else 0
+    return sum(counts_of(batch)[:2]) if batch.status in FINAL else 0
 
 
 class _Results:

@@ -158,7 +158,12 @@ def test_no_more_batches_are_created_than_the_account_may_in_an_hour(
     page = {"object": "list", "data": many, "has_more": False}
     wire.disturb = on(LIST, lambda exchange: httpx2.Response(200, json=page))
     pauses = []
-    helpers.submit(client, shards[:1], sleep=pauses.append)
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        wire.reset()
+
+    helpers.submit(client, shards[:1], sleep=sleep)
     assert [round(pause, -2) for pause in pauses] == paused
 
 

@@ -15,7 +15,16 @@ from openai.types import Batch
 
 from helpers.costs import cost_so_far
 from helpers.display.widgets import in_jupyter, view_of
-from helpers.job import FINAL, Job, JobError, errors_of, found_no_room
+from helpers.job import (
+    FINAL,
+    Job,
+    JobError,
+    counts_of,
+    errors_of,
+    found_no_room,
+    moment,
+    visible,
+)
 
 _STEPS = (
     "in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled",
@@ -123,7 +132,7 @@ class _View:
             done, total = _done(batch)
             bar.max, bar.value = max(total, 1), done
             state = "waits for room" if found_no_room(batch) else batch.status
-            failed = batch.request_counts.failed if batch.request_counts else 0
+            failed = counts_of(batch)[1]
             text.value = f"{done:,} of {total:,}, {failed:,} failed, {state}"
         self.summary.value = so_far
 
@@ -173,7 +182,8 @@ def _lines(batches: list[Batch]) -> Iterator[str]:
             return
         yield f"{batch.id}: validating"
         for step in _STEPS:
-            if getattr(batch, f"{step}_at"):
+            # Some servers give no time; how a batch ended is said all the same.
+            if getattr(batch, f"{step}_at", None) or (step == batch.status and step in FINAL):
                 yield f"{batch.id}: {step}{_counts(batch) if step in FINAL else ''}"
         if batch.status not in FINAL:
             return
@@ -181,20 +191,20 @@ def _lines(batches: list[Batch]) -> Iterator[str]:
 
 def _counts(batch: Batch) -> str:
     if batch.status == "failed" and (errors := errors_of(batch)):
-        return f", {errors[0].message}"
-    counts = batch.request_counts
-    return f", {counts.completed} ok and {counts.failed} failed of {counts.total}" if counts else ""
+        return f", {visible(errors[0].message)}"
+    done, failed, total = counts_of(batch)
+    return f", {done} ok and {failed} failed of {total}" if total else ""
 
 
 def _done(batch: Batch) -> tuple[int, int]:
-    counts = batch.request_counts
-    return (counts.completed + counts.failed, counts.total) if counts else (0, 0)
+    done, failed, total = counts_of(batch)
+    return done + failed, total
 
 
 def _so_far(begun: float, batches: list[Batch]) -> str:
     """The time waited, the latest end, the cost: the API makes no forecast to go by."""
     said = [f"waited {timedelta(seconds=int(time.monotonic() - begun))}"]
-    if ends := [batch.expires_at for batch in batches if batch.expires_at]:
+    if ends := [end for end in (moment(batch.expires_at) for batch in batches) if end]:
         said.append(f"ends by {datetime.fromtimestamp(max(ends)):%Y-%m-%d %H:%M} at the latest")
     # Documented is only that a batch that has ended says its usage.
     if cost := sum(cost_so_far(batch) or 0 for batch in batches):

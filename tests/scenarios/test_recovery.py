@@ -1,5 +1,7 @@
 """What happens when something breaks on the way: nothing is paid twice, mixed up or lost."""
 
+import json
+
 import httpx2
 import openai
 import pytest
@@ -117,18 +119,46 @@ def test_a_result_file_deleted_at_the_server_is_an_error_that_names_it(client, s
     job = run(client, shards)
     client.files.delete(client.batches.retrieve(job.batch_ids[0]).output_file_id)
     with pytest.raises(helpers.JobError, match=r"-output.jsonl is gone.*30 days"):
-        helpers.collect(client, job)
+        helpers.collect(client, job, sleep=lambda seconds: None)
 
 
-def test_a_batch_whose_results_were_deleted_is_asked_anew_once_its_folder_is_gone(client, shards):
+def aged(wire, days):
+    """Makes every batch older by so many days."""
+
+    def older(call, exchange):
+        response = exchange()
+        if not call.startswith("GET /v1/batches"):
+            return response
+        answer = json.loads(response.read())
+        for batch in answer.get("data", [answer]):
+            for name in [name for name in batch if name.endswith("_at") and batch[name]]:
+                batch[name] -= days * 86_400
+        return httpx2.Response(200, json=answer, headers={"openai-poll-after-ms": "1"})
+
+    wire.disturb = older
+
+
+def test_a_batch_whose_results_are_gone_after_30_days_is_asked_anew_once_its_folder_is_gone(
+    client, wire, shards
+):
     job = run(client, shards)
     client.files.delete(client.batches.retrieve(job.batch_ids[0]).output_file_id)
     forget(job.folder)
+    aged(wire, 31)
     again = run(client, shards)
     assert again.batch_ids != job.batch_ids
-    forget(job.folder)
-    assert run(client, shards) == again
+    wire.reset()
     assert helpers.collect(client, again)["outcome"].tolist() == ["ok"] * 4
+
+
+def test_a_young_result_that_is_not_found_makes_no_second_batch(client, wire, shards):
+    job = run(client, shards)
+    client.files.delete(client.batches.retrieve(job.batch_ids[0]).output_file_id)
+    forget(job.folder)
+    assert run(client, shards) == job
+    with pytest.raises(helpers.JobError, match=r"is gone from the server.*a space in the prompt"):
+        helpers.collect(client, job, sleep=lambda seconds: None)
+    assert wire.calls.count(CREATE) == 1
 
 
 def test_a_poll_header_that_is_not_a_number_is_ignored(client, wire, shards):
