@@ -12,6 +12,7 @@ from helpers.checks import encode
 from helpers.client import replay_client
 from helpers.outcome import TOKENS
 from helpers.paths import ROOT
+from support import recorded
 
 TEXTS = [(ROOT / name).read_text("utf-8") for name in ("README.md", "helpers/README.md")]
 BLOCKS = [part.split("```")[0] for text in TEXTS for part in text.split("```python\n")[1:]]
@@ -211,3 +212,17 @@ def test_the_lines_that_read_results_of_vllm_give_answers_and_reasons(tmp_path, 
     assert outcomes.loc["b", ["outcome", "answer", "prompt_tokens"]].tolist() == ["ok", "mixed", 7]
     assert outcomes.loc["a", ["outcome", "code"]].tolist() == ["failed", "400"]
     assert outcomes.loc["a", "reason"] == "The context is longer than 16 tokens."
+
+
+@pytest.mark.parametrize("changed", [[], ["jaws-1975"]])
+def test_the_steps_that_take_over_what_was_answered_send_only_the_rest(tmp_path, changed):
+    (steps,) = (block for block in BLOCKS if "helpers.reuse(" in block)
+    client = replay_client(tmp_path / "replay.sqlite")
+    ids = ["arrival-2016", "jaws-1975", "the-shining-1980"]
+    kept = [request for request in recorded(*ids) if request["custom_id"] not in changed]
+    helpers.run(client, kept, tmp_path / "earlier", budget=1, say=lambda line: None)
+    names = {"helpers": helpers, "client": client, "requests": recorded(*ids)}
+    exec(steps, names | (mine := {"folder": tmp_path / "now"}))  # noqa: S102 (our own)
+    exec(steps, names | mine, found := {})  # noqa: S102 (our own)
+    assert found["outcomes"]["outcome"].tolist() == ["ok"] * 3
+    assert len(found["job"].shards) == len(changed)
