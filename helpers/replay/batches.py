@@ -20,6 +20,7 @@ from helpers.replay.store import Kept, Line, Store
 from helpers.replay.validation import FileOfRequests, Models, batch_error
 from helpers.replay.wire import ApiError
 
+_RESULTS = "output", "error"
 _ENDED = {"completed", "failed", "expired", "cancelled"}
 _EXPIRED = {
     "code": "batch_expired",
@@ -289,15 +290,17 @@ class Batches:
         batch["usage"] = usage.total()
         self._enter(batch, status)
         contents = self.faults.results(b"".join(good), b"".join(bad))
+        # Before the transaction, which others wait for.
+        digests = [hashlib.sha256(content).hexdigest() for content in contents]
         with self.store.transaction():
             now = self.store.get("batches", batch["id"])
             if now is None or now["status"] != was:
                 return  # Somebody has cancelled the batch meanwhile.
-            for name, content in zip(("output", "error"), contents, strict=True):
+            for name, content, digest in zip(_RESULTS, contents, digests, strict=True):
                 if content:
                     keep = self.store.keeps_results(batch["id"])
                     file_name = f"{batch['id']}_{name}.jsonl"
-                    file = self.store.add_file(file_name, "batch_output", content, keep)
+                    file = self.store.add_file(file_name, "batch_output", content, keep, digest)
                     batch[f"{name}_file_id"] = file["id"]
             self.store.count_tries(batch["id"])
             self.store.save_batch(batch, was)

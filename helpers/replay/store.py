@@ -31,7 +31,7 @@ _BATCH_COLUMNS = {
     "input": "text", "status": "text", "looks": "integer default 0", "tokens": "integer",
     "begun": "real",
 }  # fmt: skip
-_GROUP = 5_000
+_GROUP = 1_000
 
 
 class Line(NamedTuple):
@@ -128,9 +128,14 @@ class Store:
 
     # files
 
-    def add_file(self, name: str, purpose: str, content: bytes, keep: int | None) -> dict:
-        """The new file object; ``keep`` is its life in seconds, None for ever."""
-        digest = hashlib.sha256(content).hexdigest()
+    def add_file(
+        self, name: str, purpose: str, content: bytes, keep: int | None, digest: str = ""
+    ) -> dict:
+        """The new file object; ``keep`` is its life in seconds, None for ever.
+
+        ``digest`` is the sha256 of the content where it is known.
+        """
+        digest = digest or hashlib.sha256(content).hexdigest()
         with self.transaction() as database:
             now = self.now()
             (same,) = database.execute(
