@@ -19,7 +19,7 @@ The files, in the order of that road:
 
 Folders that may be skipped:
 
-    inputs/        kinds of tables, schemas and bodies in detail
+    formats/       tables, pictures, requests and answers of every kind, in detail
     display/       what Jupyter and a terminal show: progress, gallery, tables
     replay/        the Batch API as a server, for the replay and for models of one's own
 """

@@ -1,7 +1,6 @@
 """request -> batch file: checked line by line, split into shards, hashed as it is written."""
 
 import hashlib
-import operator
 import os
 import re
 import shutil
@@ -250,33 +249,34 @@ class _Draft:
     longest_text: int = 0
     most_images: int = 0
     hash: Any = field(default_factory=hashlib.sha256)
-    waiting: list[bytes] = field(default_factory=list)
-    written: int = 0
+    waiting: list[Line] = field(default_factory=list)
+    waiting_bytes: int = 0
 
     def append(self, line: Line) -> None:
-        self.waiting.append(line.content)
-        self.count(line)
-        if self.size - self.written > _BUFFER:
+        self.waiting.append(line)
+        self.waiting_bytes += len(line.content)
+        if self.waiting_bytes > _BUFFER:
             self.flush()
 
-    def count(self, line: Line) -> None:
-        self.requests += 1
-        self.size += len(line.content)
-        self.answer_tokens += line.answer_tokens
-        self.uncapped += not line.answer_tokens
-        self.sizes = Size(*map(operator.add, self.sizes, line.size))
-        text, images, _, linked = line.size
-        self.longest_text = max(self.longest_text, text)
-        self.most_images = max(self.most_images, images + linked)
-
     def flush(self) -> None:
-        content = b"".join(self.waiting)
+        # All at once: hashing, writing and adding up line by line takes as long as checking.
+        lines, self.waiting, self.waiting_bytes = self.waiting, [], 0
+        content = b"".join([line.content for line in lines])
         self.hash.update(content)
         # Only the user may read it, from the first byte on.
         mode = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         with os.fdopen(os.open(self.path, mode, 0o600), "ab") as file:
             file.write(content)
-        self.waiting, self.written = [], self.size
+        self.requests += len(lines)
+        self.size += len(content)
+        caps = [line.answer_tokens for line in lines]
+        self.answer_tokens += sum(caps)
+        self.uncapped += caps.count(0)
+        sizes = [line.size for line in lines]
+        self.sizes = Size(*map(sum, zip(self.sizes, *sizes, strict=True)))
+        self.longest_text = max([self.longest_text, *(size.text_bytes for size in sizes)])
+        images = (size.image_tokens + size.link_tokens for size in sizes)
+        self.most_images = max([self.most_images, *images])
 
     def shard(self, path: Path, checks: Checks, round: int) -> Shard:
         return Shard(

@@ -8,8 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import orjson
 
-from helpers.images import is_link, token_bound
-from helpers.inputs.bodies import ENDPOINTS, embedding_inputs, picture_problems, problems_of
+from helpers.formats.bodies import (
+    CAPS,
+    ENDPOINTS,
+    Reader,
+    Size,
+    embedding_inputs,
+    picture_problems,
+    problems_of,
+)
 
 # openai/types/batch_create_params.py in the SDK ("50,000 requests", "200 MB", "50,000 embedding
 # inputs across all requests"). Whether a MB is 10^6 or 2^20 bytes is not documented; the smaller
@@ -17,19 +24,10 @@ from helpers.inputs.bodies import ENDPOINTS, embedding_inputs, picture_problems,
 MAX_REQUESTS = 50_000
 MAX_BYTES = 200_000_000
 MAX_INPUTS = 50_000
-
-
 # The API documents "required, a string, unique in the batch" and no length. 64 plain characters
 # are what the compatible services that document a limit accept as well.
 ID_RULE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 ID_RULE_TEXT = "1 to 64 of the characters A-Z a-z 0-9 _ -"
-
-# The names of the cap on the answer, the one to write first.
-CAPS = {
-    "/v1/chat/completions": ("max_completion_tokens", "max_tokens"),
-    "/v1/responses": ("max_output_tokens",),
-    "/v1/completions": ("max_tokens",),
-}
 
 
 class BatchFileError(ValueError):
@@ -44,22 +42,6 @@ class BatchFileError(ValueError):
 
 
 _SHOWN = 10
-
-
-# One request after the other
-
-
-class Size(NamedTuple):
-    """How much a model reads in a request: what its prompt costs can be bounded by it.
-
-    ``text_bytes`` are those of its texts in UTF-8; ``image_tokens`` what its embedded pictures cost
-    by the rule of `image_tokens`; ``link_tokens`` the most that its ``links`` to pictures can cost.
-    """
-
-    text_bytes: int = 0
-    image_tokens: int = 0
-    links: int = 0
-    link_tokens: int = 0
 
 
 class Line(NamedTuple):
@@ -84,7 +66,7 @@ class Checks:
         self.model = self.url = ""
         self.ids = SeenIds()
         self.problems: list[str] = []
-        self._reader = _Reader()
+        self._reader = Reader()
         self._fine: set[tuple] = set()
 
     def add_line(self, number: int, line: bytes) -> Line:
@@ -212,102 +194,9 @@ def cap_of(body: Mapping[str, Any], url: str) -> int:
 
 def prompt_size(request: Mapping[str, Any]) -> Size:
     """How much a model reads in the request."""
-    reader, body = _Reader(), orjson.loads(encode(request))["body"]
+    reader, body = Reader(), orjson.loads(encode(request))["body"]
     reader.read(body)
     return reader.size(body)
-
-
-class _Reader:
-    """Goes through a body once: the text that the model reads, the pictures, and its shape.
-
-    The shape is what the API's rules depend on: all keys, all words, the types of everything else.
-    Bodies that differ in their texts and numbers only have the same.
-    """
-
-    def __init__(self) -> None:
-        self.text = 0
-        self.odd = False
-        self.pictures: list[tuple[Any, Any]] = []
-        self._schemas: dict[str, tuple[Any, bytes]] = {}
-
-    def read(self, body: dict) -> tuple:
-        self.text, self.odd, self.pictures = 0, False, []
-        shape = self._shape
-        return tuple(
-            [
-                (key, self._schema(key, value) if key in _SCHEMAS else shape(value, key))
-                for key, value in body.items()
-            ]
-        )
-
-    def size(self, body: dict) -> Size:
-        if not self.pictures:
-            return Size(self.text)
-        model = str(body.get("model"))
-        tokens = [token_bound(url, detail, model) for url, detail in self.pictures]
-        links = [is_link(url) for url, _ in self.pictures]
-        linked = sum(count for count, link in zip(tokens, links, strict=True) if link)
-        return Size(self.text, sum(tokens) - linked, sum(links), linked)
-
-    def _shape(self, value: Any, key: str) -> Any:
-        kind = type(value)
-        if kind is str:
-            if key in _TEXTS:
-                self.text += len(value) if value.isascii() else len(value.encode())
-                return str
-            return str if key in _LOOSE else value
-        if kind is dict:
-            if "image_url" in value:
-                self._picture(value)
-            shape = self._shape
-            return tuple([(inner, shape(part, inner)) for inner, part in value.items()])
-        if kind is list or kind is tuple:
-            shape = self._shape
-            return frozenset([shape(part, key) for part in value])
-        if kind is int and key in _TEXTS:
-            # A token in place of text.
-            self.text += 1
-        elif kind is bool:
-            return (value,)
-        self.odd = self.odd or kind not in _PLAIN
-        return kind
-
-    def _schema(self, key: str, value: Any) -> bytes:
-        """Large, and nearly always the one of the body before."""
-        known, encoded = self._schemas.get(key, (None, b""))
-        if known is not value and not _equal(known, value):
-            encoded = orjson.dumps(value, default=str, option=_OPTIONS)
-            self._schemas[key] = value, encoded
-        self.text += len(encoded)
-        return encoded
-
-    def _picture(self, part: dict[str, Any]) -> None:
-        image: Any = part["image_url"]
-        detail = part.get("detail")
-        if isinstance(image, dict):
-            image, detail = image.get("url"), image.get("detail", detail)
-        self.pictures.append((image, detail))
-
-
-def _equal(one: Any, other: Any) -> bool:
-    try:
-        return bool(one == other)
-    except ValueError:
-        # There are arrays in them.
-        return False
-
-
-# Text that the model reads; other text that varies from row to row; what is large and does not.
-_TEXTS = {"content", "text", "input", "prompt", "instructions", "arguments", "output", "refusal"}
-_LOOSE = {
-    "url", "image_url", "data", "file_data", "user", "safety_identifier", "prompt_cache_key", "id",
-    "call_id", "tool_call_id", "name", "filename",
-}  # fmt: skip
-_SCHEMAS = {"response_format", "text", "tools", "functions"}
-_PLAIN = {int, float, type(None)}
-
-
-# JSON
 
 
 def encode(request: Any) -> bytes:
@@ -373,9 +262,6 @@ def _not_json(value: Any, place: str = "") -> str:
 
 def _has_surrogate(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
-
-
-# Ids, and which request goes into which file
 
 
 class SeenIds:

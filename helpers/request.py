@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
 from helpers.checks import ID_RULE, ID_RULE_TEXT
-from helpers.inputs.schemas import refusals
-from helpers.inputs.tables import RowError, table_of
+from helpers.formats.schemas import refusals
+from helpers.formats.tables import RowError, table_of
 
 # Tables
 

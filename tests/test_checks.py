@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from helpers import BatchFileError, answer_format, check, checks, image_tokens, write
+from helpers import BatchFileError, answer_format, check, image_tokens, write
 from helpers.checks import CAPS, ENDPOINTS, cap_of, encode, prompt_size
-from helpers.inputs.bodies import models
+from helpers.formats import bodies
+from helpers.formats.bodies import models
 from support import request
 
 
@@ -748,7 +749,7 @@ def test_the_words_that_may_vary_are_no_choices_of_the_api():
 
     found = {name for kind in ENDPOINTS.values() for name in choices(TypeAdapter(kind).core_schema)}
     assert {"role", "type", "detail", "reasoning_effort", "model"} <= found
-    assert not found & (checks._TEXTS | checks._LOOSE)
+    assert not found & (bodies._TEXTS | bodies._LOOSE)
 
 
 # What a request holds

@@ -3,14 +3,18 @@
 import base64
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 from helpers import PictureError, contact_sheet, image_part, image_parts, image_tokens, size_table
-from helpers.images import embeddable
+from helpers.formats.pictures import embeddable, token_bound
+from helpers.paths import ROOT
 
 RED, GREEN, BLUE, WHITE, BLACK = (
     (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0),
@@ -553,3 +557,247 @@ def test_a_picture_of_any_shape_fits_the_contact_sheet(size):
 def test_a_bad_picture_on_the_contact_sheet_is_named(tmp_path):
     with pytest.raises(PictureError, match=r"gone\.png"):
         contact_sheet([PNG, tmp_path / "gone.png"])
+
+
+# Colours
+
+
+def p3():
+    """A profile of wider colours, as phones write it: the primaries of Display P3."""
+    wide = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # Every number of a profile is 16 bits before the point and 16 behind it, signed.
+    colours = {
+        b"rXYZ": (0.51512, 0.24120, -0.00105),
+        b"gXYZ": (0.29198, 0.69225, 0.04189),
+        b"bXYZ": (0.15710, 0.06657, 0.78407),
+    }
+    content = bytearray(wide)
+    for place in range(132, 132 + 12 * struct.unpack(">I", wide[128:132])[0], 12):
+        name, offset, size = struct.unpack(">4sII", wide[place : place + 12])
+        if name in colours:
+            numbers = struct.pack(">3i", *(round(value * 65_536) for value in colours[name]))
+            content[offset + 8 : offset + 20] = numbers
+        elif name == b"desc":
+            content[offset : offset + size] = wide[offset : offset + size].replace(
+                "sRGB built-in".encode("utf-16-be"), "Display P3   ".encode("utf-16-be")
+            )
+    return bytes(content)
+
+
+P3 = p3()
+GREEN_OF_P3 = (60, 180, 75)
+
+
+def as_shown(color):
+    """What a screen in sRGB shows of a colour in P3."""
+    return ImageCms.profileToProfile(
+        plain(color), io.BytesIO(P3), ImageCms.createProfile("sRGB")
+    ).getpixel((0, 0))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("size", [(64, 48), (900, 700)])
+def test_a_colour_of_a_wider_profile_is_the_same_in_srgb(kind, size):
+    options = {"quality": 100} if kind in ("JPEG", "WEBP") else {}
+    content = file_of(plain(GREEN_OF_P3, size), kind, icc_profile=P3, **options)
+    pixel = sent(content).getpixel((30, 20))
+    wanted = as_shown(GREEN_OF_P3)
+    assert all(abs(a - b) <= 2 for a, b in zip(pixel, wanted, strict=True))
+    assert not all(abs(a - b) <= 2 for a, b in zip(pixel, GREEN_OF_P3, strict=True))
+
+
+def test_the_profile_is_gone_after_it_was_used():
+    content = embeddable(file_of(plain(GREEN_OF_P3), "JPEG", icc_profile=P3))[1]
+    assert "icc_profile" not in Image.open(io.BytesIO(content)).info
+
+
+def test_transparency_and_a_profile_go_together():
+    half = Image.new("RGBA", (64, 48), (*GREEN_OF_P3, 0))
+    assert near(sent(file_of(half, "PNG", icc_profile=P3)).getpixel((9, 9)), WHITE)
+
+
+def test_a_picture_in_srgb_is_sent_byte_for_byte_with_its_profile():
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    content = file_of(plain(), "JPEG", icc_profile=srgb)
+    assert embeddable(content)[1] == content
+
+
+@pytest.mark.parametrize("profile", [b"no profile", P3[:200], b"\0" * 500])
+def test_a_profile_that_cannot_be_read_does_no_harm(profile):
+    content = file_of(plain(), "TIFF", icc_profile=profile)
+    assert near(sent(content).getpixel((9, 9)), RED)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_profile_for_another_kind_of_picture_does_no_harm(mode):
+    content = file_of(plain(WHITE).convert(mode), "TIFF", icc_profile=P3)
+    assert near(sent(content).getpixel((9, 9)), WHITE)
+
+
+# Depths
+
+
+def levels(values, dtype):
+    row = np.repeat(np.array([values], dtype), 16, axis=1)
+    return Image.fromarray(np.repeat(row, 16, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "shown"),
+    [
+        ([0, 0.25, 0.5, 1], np.float32, (0, 64, 128, 255)),
+        ([0, 64, 128, 255], np.float32, (0, 64, 128, 255)),
+        ([0, 16_448, 32_896, 65_535], np.float32, (0, 64, 128, 255)),
+        ([-1, -0.5, 0, 1], np.float32, (0, 64, 128, 255)),
+        ([0, 25_000, 50_000, 100_000], np.float32, (0, 64, 128, 255)),
+        ([0, 16_448, 32_896, 65_535], np.int32, (0, 64, 128, 255)),
+        ([0, 64, 128, 255], np.int32, (0, 64, 128, 255)),
+        ([0, 0, 1, 1], np.int32, (0, 0, 1, 1)),
+    ],
+)
+@pytest.mark.parametrize("as_file", [True, False])
+def test_every_depth_is_scaled_to_what_it_shows(values, dtype, shown, as_file):
+    image = levels(values, dtype)
+    picture = sent(file_of(image, "TIFF") if as_file else image)
+    for number, value in enumerate(shown):
+        assert near(picture.getpixel((number * 16 + 8, 8)), (value, value, value))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_pixels_that_are_no_numbers_are_damage(value):
+    with pytest.raises(PictureError, match="pixels that are no numbers"):
+        image_part(levels([0, value], np.float32))
+
+
+# Cells of every kind
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        lambda content, path: {"bytes": content, "path": None},
+        lambda content, path: {"bytes": None, "path": str(path)},
+        lambda content, path: {"bytes": content, "path": "elsewhere.png"},
+        lambda content, path: base64.b64encode(content).decode(),
+        lambda content, path: base64.b64encode(content),
+        lambda content, path: base64.encodebytes(content).decode(),
+    ],
+    ids=["bytes", "path", "both", "base64", "base64 bytes", "base64 in lines"],
+)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_a_cell_of_a_data_set_is_the_picture_in_it(cell, kind, tmp_path):
+    content = file_of(PHOTO, kind)
+    path = tmp_path / "chair"
+    path.write_bytes(content)
+    assert image_part(cell(content, path)) == image_part(path)
+
+
+@pytest.mark.parametrize(
+    "cell", [{}, {"bytes": None, "path": None}, {"bytes": b"", "path": ""}, None, 5, [], 2.5]
+)
+def test_a_cell_without_a_picture_is_refused(cell):
+    with pytest.raises(PictureError, match=r"is no picture, file name or link\. Fill the cell"):
+        image_part(cell)
+
+
+@pytest.mark.parametrize("cell", [{"bytes": b"text"}, {"path": "gone.png"}])
+def test_a_bad_picture_in_a_cell_is_named(cell):
+    with pytest.raises(PictureError, match=r"4 bytes is not a picture|gone\.png cannot be read"):
+        image_part(cell)
+
+
+def test_damaged_base64_is_named_in_a_short_message():
+    text = base64.b64encode(file_of(PHOTO, "PNG")).decode()
+    with pytest.raises(PictureError, match=r"base64 text 'iVBORw0KGgo.*' is damaged"):
+        image_part(text[:-3] + "!" + text[-2:])
+
+
+@pytest.mark.parametrize("text", ["x" * 3_000_000, "é" * 300, "a/" * 3_000, "no\0name"])
+def test_a_long_text_that_is_no_path_makes_a_short_message(text):
+    with pytest.raises(PictureError, match="cannot be read") as error:
+        image_part(text)
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "url", ["data:", "data:image/png;base64,None", "DATA:image/svg+xml;base64,AAAA"]
+)
+def test_a_data_url_without_a_picture_is_refused(url):
+    with pytest.raises(PictureError, match=r"holds no picture|is no data URL of a PNG"):
+        image_part(url)
+
+
+def test_a_whole_data_url_is_passed_on():
+    url = image_part(PNG)["image_url"]["url"]
+    assert image_part(url)["image_url"]["url"] == url
+
+
+# What must not be opened
+
+
+def test_a_file_for_another_program_is_no_picture_whatever_its_name(tmp_path):
+    path = tmp_path / "chair.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(PictureError, match=r"chair\.jpg is not a picture"):
+        image_part(path)
+    with Image.open(path) as image, pytest.raises(PictureError, match="is not a picture"):
+        image_part(image)
+
+
+def test_without_a_limit_of_pillow_pictures_are_still_read(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert embeddable(PNG)[1] == PNG
+    assert sent(file_of(plain(size=(900, 700)), "PNG")).size == (768, 597)
+
+
+def test_a_large_picture_takes_one_copy_at_full_size_at_a_time():
+    side = 6_000
+    content = png(side, side, 8, 2, b"".join([b"\0" + b"\xff\0\0" * side] * side))
+    assert len(content) < 300_000
+    code = (
+        "import sys, resource; from helpers import image_parts\n"
+        "content = sys.stdin.buffer.read()\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "image_parts([content] * 4)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, input=content, capture_output=True, cwd=ROOT, check=True)
+    grown = int(run.stdout) * 1024
+    assert grown < 2.5 * 4 * side * side
+
+
+def test_heic_is_read_where_its_reader_is_installed():
+    memory = io.BytesIO()
+    heif = pillow_heif.from_pillow(plain(GREEN))
+    heif.save(memory, quality=90)
+    assert near(sent(memory.getvalue()).getpixel((30, 20)), GREEN)
+
+
+def test_heic_that_cannot_be_read_is_named_with_the_way_to_read_it():
+    with pytest.raises(PictureError, match=r"is HEIC.*Install pillow-heif.*or save it as JPEG"):
+        image_part(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+
+
+def test_bad_pictures_among_many_have_their_numbers(tmp_path):
+    with pytest.raises(PictureError, match=r"picture 2: .*gone\.png.*\n- picture 4: .*4 bytes"):
+        image_parts([PNG, tmp_path / "gone.png", PNG, b"text"])
+
+
+# What pictures of a request cost
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "detail", "tokens"),
+    [(512, 384, "auto", 8_500), (1024, 768, "high", 25_501), (4032, 3024, "low", 2_833)],
+)
+def test_older_models_count_tiles(width, height, detail, tokens):
+    assert image_tokens(width, height, detail, model="gpt-4o-mini") == tokens
+
+
+@pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-4o", "gpt-4o-mini"])
+@pytest.mark.parametrize("detail", ["auto", "low", "high", "original"])
+@pytest.mark.parametrize("size", [(1, 1), (5_000, 5_000), (60_000, 400), (100, 9_000)])
+def test_no_picture_that_is_taken_costs_more_than_a_link_can(model, detail, size):
+    most = token_bound("https://e.com/a.png", detail, model)
+    assert image_tokens(*size, detail, model) <= most

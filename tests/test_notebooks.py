@@ -136,14 +136,14 @@ def test_the_pictures_on_the_page_are_those_on_disk(path):
         return
     items = pd.read_csv(DATA / "furniture.csv")["id"]
     files = [DATA / "furniture" / f"{item}.jpg" for item in items]
-    assert data_of(path, "try", "image/jpeg") == files[0].read_bytes()
+    assert data_of(path, "first", "image/jpeg") == files[0].read_bytes()
     small = re.findall(
         r'src="data:image/jpeg;base64,([^"]+)"', data_of(path, "gallery", "text/html")
     )
     assert [base64.b64decode(content) for content in small] == [
         embeddable(file, 400)[1] for file in files[:12]
     ]
-    with Image.open(io.BytesIO(data_of(path, "sheet", "image/png"))) as sheet:
+    with Image.open(io.BytesIO(data_of(path, "contact", "image/png"))) as sheet:
         assert ImageChops.difference(sheet, helpers.contact_sheet(files[:8])).getbbox() is None
 
 

@@ -10,12 +10,12 @@ from mypy import api
 import helpers
 from helpers.paths import ROOT
 
-# Who may import whom: each module only those of the floors below it. `inputs` belongs to what
-# becomes of a request, `display` shows jobs, and only `client` enters `replay`.
+# Who may import whom: each module only those of the floors below it. `formats` are the kinds of
+# what comes in, `display` shows jobs, and only `client` enters `replay`.
 FLOORS = [
-    {"paths", "images"},
-    {"inputs"},
-    {"checks"},
+    {"paths"},
+    {"formats"},
+    {"checks", "images"},
     {"request", "outcome"},
     {"batchfile"},
     {"job"},

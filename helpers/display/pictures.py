@@ -9,7 +9,8 @@ import pandas as pd
 from PIL import Image, ImageOps
 
 from helpers.checks import MAX_BYTES
-from helpers.images import Picture, embeddable, image_tokens, size_of
+from helpers.formats.pictures import Picture, embeddable, size_of
+from helpers.images import image_tokens
 
 
 def size_table(

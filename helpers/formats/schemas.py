@@ -75,10 +75,7 @@ def _refusals_of(part: dict, place: str) -> Iterator[str]:
         kind = {"binary": "bytes", "password": "SecretStr"}.get(form, form.upper())
         yield f"{place}: it has the format {form!r} ({kind}), not supported; take {instead}"
     if _LOOK_AROUND.search(part.get("pattern", "")):
-        yield (
-            f"{place}: its pattern looks around, with (?= or (?!, which is not supported; write "
-            "another, and float in place of Decimal"
-        )
+        yield f"{place}: its pattern looks around, with (?= or (?!, which is not supported"
     values = part.get("enum", [])
     if len(values) > _LONG_ENUM and sum(map(len, map(str, values))) > _MOST_ENUM_LETTERS:
         yield (

@@ -2,11 +2,12 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from openai.types.chat import completion_create_params as chat
 from openai.types.completion_create_params import CompletionCreateParamsNonStreaming
 from openai.types.embedding_create_params import EmbeddingCreateParams
@@ -17,7 +18,7 @@ from openai.types.responses import response_create_params as responses
 from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import SchemaValidator, ValidationError
 
-from helpers.images import url_fault
+from helpers.formats.pictures import is_link, token_bound, url_fault
 from helpers.paths import DATA
 
 
@@ -36,6 +37,14 @@ ENDPOINTS: dict[str, Any] = {
     "/v1/moderations": ModerationCreateParams,
     "/v1/images/generations": ImageGenerateParamsNonStreaming,
     "/v1/images/edits": _ImageEdit,
+}
+
+
+# The names of the cap on the answer, the one to write first.
+CAPS = {
+    "/v1/chat/completions": ("max_completion_tokens", "max_tokens"),
+    "/v1/responses": ("max_output_tokens",),
+    "/v1/completions": ("max_tokens",),
 }
 
 
@@ -248,3 +257,114 @@ def embedding_inputs(texts: Any) -> tuple[int, str]:
     if len(listed) > MAX_TEXTS:
         return len(listed), f"has {len(listed):,} texts, over the limit of {MAX_TEXTS:,}; split it"
     return len(listed), ""
+
+
+# What is in it
+
+
+class Size(NamedTuple):
+    """How much a model reads in a request: what its prompt costs can be bounded by it.
+
+    ``text_bytes`` are those of its texts in UTF-8; ``image_tokens`` what its embedded pictures cost
+    by the rule of `image_tokens`; ``link_tokens`` the most that its ``links`` to pictures can cost.
+    """
+
+    text_bytes: int = 0
+    image_tokens: int = 0
+    links: int = 0
+    link_tokens: int = 0
+
+
+class Reader:
+    """Goes through a body once: the text that the model reads, the pictures, and its shape.
+
+    The shape is what the API's rules depend on: all keys, all words, the types of everything else.
+    Bodies that differ in their texts and numbers only have the same.
+    """
+
+    def __init__(self) -> None:
+        self.text = 0
+        self.odd = False
+        self.pictures: list[tuple[Any, Any]] = []
+        self._schemas: dict[str, tuple[Any, bytes]] = {}
+
+    def read(self, body: dict) -> tuple:
+        self.text, self.odd, self.pictures = 0, False, []
+        return self._shape_of(body, _SCHEMAS)
+
+    def size(self, body: dict) -> Size:
+        if not self.pictures:
+            return Size(self.text)
+        model = str(body.get("model"))
+        tokens = [token_bound(url, detail, model) for url, detail in self.pictures]
+        links = [is_link(url) for url, _ in self.pictures]
+        linked = sum(count for count, link in zip(tokens, links, strict=True) if link)
+        return Size(self.text, sum(tokens) - linked, sum(links), linked)
+
+    def _shape_of(self, value: dict, schemas: Collection[str] = ()) -> tuple:
+        # Text is by far the commonest value, and dealt with here to save the call.
+        parts: list[tuple[str, Any]] = []
+        for key, part in value.items():
+            if key in schemas:
+                parts.append((key, self._schema(key, part)))
+            elif type(part) is not str:
+                parts.append((key, self._shape(part, key)))
+            elif key in _TEXTS:
+                self.text += len(part) if part.isascii() else len(part.encode())
+                parts.append((key, str))
+            else:
+                parts.append((key, str if key in _LOOSE else part))
+        return tuple(parts)
+
+    def _shape(self, value: Any, key: str) -> Any:
+        kind = type(value)
+        if kind is dict:
+            if "image_url" in value:
+                self._picture(value)
+            return self._shape_of(value)
+        if kind is list or kind is tuple:
+            shape = self._shape
+            return frozenset([shape(part, key) for part in value])
+        if kind is str:
+            return self._shape_of({key: value})[0][1]
+        if kind is int and key in _TEXTS:
+            # A token in place of text.
+            self.text += 1
+        elif kind is bool:
+            return (value,)
+        self.odd = self.odd or kind not in _PLAIN
+        return kind
+
+    def _schema(self, key: str, value: Any) -> bytes:
+        """Large, and nearly always the one of the body before."""
+        known, encoded = self._schemas.get(key, (None, b""))
+        if known is not value and not _equal(known, value):
+            encoded = orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY)
+            self._schemas[key] = value, encoded
+        self.text += len(encoded)
+        return encoded
+
+    def _picture(self, part: dict[str, Any]) -> None:
+        image: Any = part["image_url"]
+        detail = part.get("detail")
+        if isinstance(image, dict):
+            image, detail = image.get("url"), image.get("detail", detail)
+        self.pictures.append((image, detail))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except ValueError:
+        # There are arrays in them.
+        return False
+
+
+# Text that the model reads; other text that varies from row to row; what is large and does not.
+_TEXTS = {"content", "text", "input", "prompt", "instructions", "arguments", "output", "refusal"}
+_LOOSE = {
+    "url", "image_url", "data", "file_data", "user", "safety_identifier", "prompt_cache_key", "id",
+    "call_id", "tool_call_id", "name", "filename",
+}  # fmt: skip
+_SCHEMAS = {"response_format", "text", "tools", "functions"}
+_PLAIN = {int, float, type(None)}

@@ -185,3 +185,18 @@ def test_two_edited_cells_make_the_furniture_notebook_caption_a_folder(tmp_path,
     assert names["result"]["title"].tolist() == ["lamp-2", "sofa, red", "椅子"]
     assert names["result"]["answer"].tolist() == ["A thing."] * 3
     assert names["graded"]["verdict"].tolist() == ["incomplete"] * 3
+
+
+def test_a_table_of_links_without_an_answer_runs_to_the_end(tmp_path):
+    links = ["https://a.example/1.jpg", "https://a.example/2.jpg"]
+    table = pd.DataFrame({"id": ["a", "b"], "title": ["Chair", "Lamp"], "primary_image": links})
+    table.to_csv(tmp_path / "links.csv", index=False)
+    notebook = Notebook("furniture_captioning", tmp_path / "jobs")
+    notebook.edit(1, TABLE=str(tmp_path / "links.csv"))
+    notebook.run(until="request")
+    requests = [*map(notebook.names["request_for"], helpers.rows(notebook.names["items"]))]
+    stopped = said("")
+    stopped["body"]["choices"][0]["finish_reason"] = "content_filter"
+    notebook.run(client=replay_of(tmp_path, requests, stopped))
+    assert notebook.names["result"]["code"].tolist() == ["content_filter"] * 2
+    assert notebook.names["graded"].empty

@@ -40,8 +40,14 @@ def table_of(source: Any) -> pd.DataFrame:
 
 def _from_columns(columns: Mapping[str, list]) -> pd.DataFrame:
     """Values as they are: pandas would make decimals of whole numbers beside an empty cell."""
-    series = {name: pd.Series(values, dtype=object) for name, values in columns.items()}
-    return pd.DataFrame(series).infer_objects()
+    series = {
+        name: pd.Series(values, dtype=object if any(v is None for v in values) else None)
+        for name, values in columns.items()
+    }
+    try:
+        return pd.DataFrame(series)
+    except UnicodeEncodeError as error:
+        raise RowError(f"The table has a column whose name is no text: {error}.") from None
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -66,19 +72,22 @@ def _read(path: Path) -> pd.DataFrame:
         raise RowError(f"{path} cannot be read as a table: {reason}.") from None
 
 
+# As text, ids keep their zeros in front and all their digits, also beside an empty cell.
+_IDS = {"id": "str"}
+
+
 def _read_csv(path: Path, separator: str = ",") -> pd.DataFrame:
-    # With these types whole numbers stay whole beside an empty cell, and so do long ids.
-    return pd.read_csv(path, sep=separator, dtype_backend="numpy_nullable")
+    return pd.read_csv(path, sep=separator, dtype=_IDS)
 
 
 def _read_excel(path: Path) -> pd.DataFrame:
-    return pd.read_excel(path, dtype_backend="numpy_nullable")
+    return pd.read_excel(path, dtype=_IDS)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     from pyarrow import parquet
 
-    return table_of(parquet.readtable_of(path))
+    return table_of(parquet.read_table(path))
 
 
 def _read_json_lines(path: Path) -> pd.DataFrame:

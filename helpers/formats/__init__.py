@@ -1,0 +1,1 @@
+"""How tables, pictures, requests and answers look, in detail; the road leads past here."""

@@ -1,1 +1,0 @@
-"""What goes in, in detail: tables of every kind, schemas of answers, bodies of requests."""
