@@ -6,7 +6,6 @@ https://developers.openai.com/api/docs/guides/batch, and of openai/types/batch.p
 
 import hashlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from werkzeug.wrappers import Response
 from helpers.outcome import tokens_of
 from helpers.replay.store import Kept, Line, Store
 from helpers.replay.validation import FileOfRequests, Models, batch_error
-from helpers.replay.wire import ApiError
+from helpers.replay.wire import ApiError, unhurried
 
 _RESULTS = "output", "error"
 _ENDED = {"completed", "failed", "expired", "cancelled"}
@@ -26,8 +25,8 @@ _EXPIRED = {
     "code": "batch_expired",
     "message": "This request could not be executed before the completion window expired.",
 }
-# Between two groups of lines other threads get a turn: a group takes some 20 milliseconds.
-_GROUP, _BREATH = 200, 0.001
+# So many answers are stored at a time.
+_GROUP = 200
 
 
 class Answer(NamedTuple):
@@ -255,11 +254,10 @@ class Batches:
             endpoint = batch["endpoint"]
             kept = [
                 kept_of(place, self.answered(endpoint, orjson.loads(text)["body"]))
-                for place, _, text in lines
+                for place, _, text in unhurried(lines)
             ]
             self.store.keep(batch["id"], kept)
             begin = lines[-1][0] + 1
-            time.sleep(_BREATH)
 
     def answered(
         self, endpoint: str, body: dict, tries: Callable[[str], int] | None = None
@@ -275,9 +273,7 @@ class Batches:
 
     def _end(self, batch: dict, status: str, unfinished: dict | None = None) -> None:
         was, good, bad, usage = batch["status"], [], [], _Usage()
-        for number, (custom_id, code, answer) in enumerate(self.store.lines(batch["id"])):
-            if number % _GROUP == 0:
-                time.sleep(_BREATH)
+        for custom_id, code, answer in unhurried(self.store.lines(batch["id"])):
             if code is None or answer is None:
                 if unfinished:
                     bad.append(_result_line(batch, custom_id, None, None, unfinished))
