@@ -8,6 +8,7 @@ The files, in the order of that road:
     job.py         a job, and all that is known of its batches on disk
     batch.py       batch file -> batch -> its end: submit, wait
     account.py     the batches and files at the server: list_batches, cancel, clean_up
+    reuse.py       what was answered before is not sent again: reuse
     outcome.py     one line of a result file -> outcome: answered, outcome_of
     table.py       outcomes -> table: collect, retry, merge
     pipeline.py    all of these steps in one call: run
@@ -40,13 +41,14 @@ from helpers.outcome import Outcome, answered, outcome_of
 from helpers.paths import DATA, JOBS
 from helpers.pipeline import run
 from helpers.request import Row, RowError, answer_format, id_from, rows, with_ids
+from helpers.reuse import reuse
 from helpers.table import collect, merge, retry
 
 __all__ = [
     "DATA", "JOBS", "BatchFileError", "BudgetError", "Gallery", "Job", "JobError", "ModeError",
-    "Outcome", "PictureError", "Progress", "ResultsBrowser", "Row", "RowError", "Shard",
-    "actual", "answer_format", "answered", "cancel", "check", "check_model", "clean_up", "collect",
-    "connect", "contact_sheet", "estimate", "id_from", "image_part", "image_parts", "image_tokens",
-    "list_batches", "merge", "outcome_of", "price", "readable_tables", "retry", "rows", "run",
-    "size_table", "submit", "wait", "with_ids", "write",
+    "Outcome", "PictureError", "Progress", "ResultsBrowser", "Row", "RowError", "Shard", "actual",
+    "answer_format", "answered", "cancel", "check", "check_model", "clean_up", "collect", "connect",
+    "contact_sheet", "estimate", "id_from", "image_part", "image_parts", "image_tokens",
+    "list_batches", "merge", "outcome_of", "price", "readable_tables", "retry", "reuse", "rows",
+    "run", "size_table", "submit", "wait", "with_ids", "write",
 ]  # fmt: skip

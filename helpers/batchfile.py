@@ -264,7 +264,7 @@ class _Draft:
         content = b"".join([line.content for line in lines])
         self.hash.update(content)
         # Only the user may read it, from the first byte on.
-        mode = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        mode = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(self.path, mode, 0o600), "ab") as file:
             file.write(content)
         self.requests += len(lines)

@@ -161,7 +161,7 @@ class Checks:
             problems += found
             if not found:
                 self._remember(shape)
-        problems += picture_problems(body, reader.pictures) if reader.pictures else ()
+        problems += picture_problems(reader.pictures) if reader.pictures else ()
         inputs = 0
         if url == "/v1/embeddings":
             inputs, fault = embedding_inputs(body.get("input"))

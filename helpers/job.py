@@ -152,6 +152,17 @@ class Records:
             raise _damaged(_path(shard), error) from None
 
 
+def all_records(jobs: Path, server: str) -> Iterator[tuple[Shard, Record]]:
+    """Every batch file under a jobs folder that was sent to the server, and its record."""
+    records = Records(server)
+    for pattern in ("*/requests-*.json", "*/round-*/requests-*.json"):
+        for path in sorted(jobs.glob(pattern)):
+            with contextlib.suppress(JobError):
+                shard = _shard(path)
+                if (record := records[shard]).batch:
+                    yield shard, record
+
+
 @contextlib.contextmanager
 def locked(path: Path, patience: float = _PATIENCE) -> Iterator[None]:
     """Holds a lock, which ends with the process that holds it, however that ends.

@@ -17,6 +17,7 @@ from helpers.checks import MAX_REQUESTS
 from helpers.costs import BudgetError, actual, estimate, price
 from helpers.job import Job, JobError, Records, locked, server_of
 from helpers.outcome import answered
+from helpers.reuse import reuse as answered_before
 from helpers.table import collect, merge, retry
 
 _SHOWN = 200
@@ -36,6 +37,7 @@ def run(
     try_first: int = 3,
     rounds: int = 2,
     max_requests: int = MAX_REQUESTS,
+    reuse: bool = True,
     show: Callable[[list[Batch]], Any] | None = None,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
@@ -44,6 +46,8 @@ def run(
     Checks and writes the batch files (``max_requests`` as for `write`), tries the first
     ``try_first`` requests with Chat Completions (`JobError` if none of the answers can be used),
     estimates the cost from them (`BudgetError` above ``budget`` US dollars), and only then submits.
+    What this server has answered before, in any job of the same jobs folder, is taken over and not
+    paid again, unless with ``reuse=False``; a column ``source`` then says where each row came from.
     Waits, collects, and sends what can succeed on another try again, in up to ``rounds`` rounds.
     Safe to run again: what was tried, submitted or collected is not paid twice. ``say`` gets a line
     for everything found in order before the job starts, and the counts at its end; ``show`` is that
@@ -57,6 +61,14 @@ def run(
             "run estimates from at least one request tried with Chat Completions. For other "
             "endpoints take the steps one by one: write, submit, wait, collect."
         )
+    earlier = None
+    if reuse:
+        shards, earlier = answered_before(client, shards, answer)
+        if before := int((earlier["source"] != "").sum()):
+            jobs = ", ".join(sorted({*earlier["source"]} - {""}))
+            say(f"answered before: {before:,}, in {jobs}; to be sent: {len(earlier) - before:,}")
+        if not shards:
+            return earlier
     trial = _Trial(client, shards, try_first, answer)
     todo, expected = unsubmitted(client, shards), None
     if todo:
@@ -85,6 +97,8 @@ def run(
             say(f"not asked again: {error}")
             break
         outcomes = merge(outcomes, second)
+    if earlier is not None and earlier["source"].any():
+        outcomes = merge(earlier, outcomes)
     counts = outcomes["outcome"].value_counts()
     say(f"outcomes: {', '.join(f'{n:,} {outcome}' for outcome, n in counts.items())}")
     return outcomes

@@ -158,13 +158,14 @@ class _Source:
 
     def __init__(self, names: list[str], columns: list[pd.Series]):
         self.names, self._columns = names, columns
+        self._empty: dict[str, list[int]] = {}
 
     def empty_rows(self, column: str) -> list[int]:
-        """The numbers of the rows with nothing in this column, for the message about one."""
-        if not self._columns:
-            return []
-        values = self._columns[self.names.index(column)].tolist()
-        return [place + 1 for place in _empty_places(values)]
+        """The numbers of the rows with nothing in this column, for the messages about them."""
+        if column not in self._empty and self._columns:
+            values = self._columns[self.names.index(column)].tolist()
+            self._empty[column] = [place + 1 for place in _empty_places(values)]
+        return self._empty.get(column, [])
 
 
 _PIECE = 1_000

@@ -18,7 +18,7 @@ from helpers import batchfile
 from helpers.batchfile import Shard
 from helpers.checks import CAPS
 from helpers.job import FINAL, Job, JobError, Records, Watch, age_of, errors_of, server_of
-from helpers.outcome import TOKENS, Outcome, fields_of, outcome_of, plain, result_lines
+from helpers.outcome import TOKENS, Outcome, fields_of, outcome_of, result_lines
 from helpers.paths import clear_away, whole_file
 
 # Pauses in seconds before a download that broke off is begun again.
@@ -55,19 +55,21 @@ def collect(
     a retry would pay them again, and where a batch has not ended. Raises `JobError` when an output
     file is gone, or breaks off again and again; what was downloaded stays.
     """
-    results, rows = _Results(client, job, sleep), _Rows(answer)
+    results, rows = _Results(client, job, sleep), Rows(answer)
     running, lost = 0, 0
     for place, shard in enumerate(job.shards):
         batch, paths = results.of(place)
         running += batch.status not in FINAL
-        rows.add(shard, batch, _lines(paths))
+        rows.begin(shard, _missing(batch))
+        rows.put(_refusals(batch, rows.places))
+        rows.put(_outcomes(paths, answer))
         for pause in _LOOKS:
-            if rows.shown >= _promised(batch):
+            if len(rows.seen) >= _promised(batch):
                 break
             sleep(pause)
             batch, paths = results.again(place)
-            rows.add(shard, batch, _lines(paths))
-        lost += max(0, _promised(batch) - rows.shown)
+            rows.put(_outcomes(paths, answer))
+        lost += max(0, _promised(batch) - len(rows.seen))
     if running:
         _warn(
             f"{running} of {len(job.shards)} batches have not ended, and their rows are missing. "
@@ -183,62 +185,56 @@ def result_path(shard: Shard, server: str, batch_id: str, file_id: str, kind: st
     return shard.path.with_name(f"{shard.path.stem}-{mark}-{kind}.jsonl")
 
 
-def _lines(paths: list[Path]) -> Iterator[dict]:
+def _outcomes(paths: list[Path], answer: type[BaseModel] | None) -> Iterator[tuple[str, Outcome]]:
     for path in paths:
         with path.open("rb") as lines:
-            yield from result_lines(lines)
+            for line in result_lines(lines):
+                # Plain data takes less memory than instances, and every file format can hold it.
+                yield line["custom_id"], outcome_of(line, answer, as_json=True)
 
 
-class _Rows:
-    """The columns of the table, filled shard by shard, whatever order the lines have."""
+def _missing(batch: Batch) -> Outcome:
+    """What is said of a row of the batch that has no line."""
+    reason = f"The batch {_STATE_OF.get(batch.status, f'is {batch.status}')}."
+    return Outcome("missing", "no_line", reason, batch.status in FINAL)
+
+
+class Rows:
+    """The columns of the table, filled shard by shard, whatever order the outcomes have.
+
+    ``places`` are those of the shard that was begun last, by custom_id; ``seen`` those of them that
+    have an outcome.
+    """
 
     def __init__(self, model: type[BaseModel] | None):
         self.model = model
-        self.shown = 0
-        self._shard: Shard | None = None
+        self.places: dict[str, int] = {}
+        self.seen: set[int] = set()
         self._index: list[str] = []
         self._columns: dict[str, list] = {field: [] for field in Outcome._fields}
-        self._places: dict[str, int] = {}
-        self._seen: set[int] = set()
 
-    def add(self, shard: Shard, batch: Batch, lines: Iterable[dict]) -> None:
-        """Puts in place what the lines say; ``shown`` is then how many rows of it have a line.
+    def begin(self, shard: Shard, missing: Outcome) -> None:
+        """Adds the rows of a shard; ``missing`` stands for those of which nothing comes."""
+        ids = list(batchfile.ids(shard.path))
+        self.places = {custom_id: at for at, custom_id in enumerate(ids, len(self._index))}
+        self.seen = set()
+        self._index += ids
+        missing = missing._replace(round=shard.round)
+        for column, value in zip(self._columns.values(), missing, strict=True):
+            column += [value] * len(ids)
 
-        A shard that is added again is the same rows, with what a second look brought.
-        """
-        if shard != self._shard:
-            self._begin(shard, batch)
+    def put(self, outcomes: Iterable[tuple[str, Outcome]]) -> None:
+        """Puts outcomes into the rows of their ids; those of other ids are left out."""
         ok, columns = self._columns["outcome"], list(self._columns.values())[:-1]
-        for custom_id, outcome in self._outcomes(batch, lines):
-            place = self._places.get(custom_id)
+        for custom_id, outcome in outcomes:
+            place = self.places.get(custom_id)
             # An answer that came is not lost behind an error for the same row.
             if place is None or (ok[place] == "ok" and outcome.outcome != "ok"):
                 continue
             # The last field, round, stays that of the shard.
             for column, value in zip(columns, outcome[:-1], strict=True):
                 column[place] = value
-            self._seen.add(place)
-        self.shown = len(self._seen)
-
-    def _begin(self, shard: Shard, batch: Batch) -> None:
-        ids = list(batchfile.ids(shard.path))
-        self._places = {custom_id: at for at, custom_id in enumerate(ids, len(self._index))}
-        self._shard, self._seen = shard, set()
-        self._index += ids
-        reason = f"The batch {_STATE_OF.get(batch.status, f'is {batch.status}')}."
-        again = batch.status in FINAL
-        missing = Outcome("missing", "no_line", reason, again, round=shard.round)
-        for column, value in zip(self._columns.values(), missing, strict=True):
-            column += [value] * len(ids)
-
-    def _outcomes(self, batch: Batch, lines: Iterable[dict]) -> Iterator[tuple[str, Outcome]]:
-        yield from _refusals(batch, self._places)
-        for line in lines:
-            outcome = outcome_of(line, self.model)
-            if self.model and outcome.answer is not None:
-                # Plain data takes less memory than instances, and every file format can hold it.
-                outcome = outcome._replace(answer=plain(outcome.answer))
-            yield line["custom_id"], outcome
+            self.seen.add(place)
 
     def table(self) -> pd.DataFrame:
         columns = self._columns
@@ -368,4 +364,6 @@ def merge(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     merged = pd.concat([first[~first.index.isin(second.index)], second]).loc[first.index]
     merged.index = first.index
     earlier = first.loc[second.index, TOKENS].reindex(first.index, fill_value=0)
+    if "source" in first:
+        merged["source"] = merged["source"].fillna("")
     return merged.assign(**{column: merged[column] + earlier[column] for column in TOKENS})

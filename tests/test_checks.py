@@ -6,6 +6,8 @@ import decimal
 import io
 import json
 import math
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -525,6 +527,11 @@ def test_parameters_that_the_sdk_does_not_know_pass():
         (chat(instructions="x"), "write a message with the role system"),
         (chat(max_output_tokens=5), "write max_completion_tokens"),
         (chat(reasoning={"effort": "low"}), "write reasoning_effort"),
+        (responses(input="x", n=2), "has n, which /v1/responses does not know; take it out"),
+        (responses(input="x", stop=["a"]), "has stop, which /v1/responses does not know; take it"),
+        (responses(input="x", logprobs=True), "has logprobs, which /v1/responses does not know"),
+        (chat(previous_response_id="r"), "does not know; take it out"),
+        (chat(include=["reasoning.encrypted_content"]), "does not know; take it out"),
         (responses(), "has no input"),
         (responses(input=""), "has no input"),
         (responses(input=[]), "has no input"),
@@ -658,6 +665,11 @@ def encoded(kind):
     return base64.b64encode(memory.getvalue()).decode()
 
 
+# The head of a picture of 60,000 x 60,000 pixels.
+BOMB = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+BOMB += struct.pack(">I", zlib.crc32(BOMB[12:]))
+
+
 def shown(url, **more):
     return parts({"type": "image_url", "image_url": {"url": url, **more}})
 
@@ -675,6 +687,10 @@ def shown(url, **more):
         (f"data:image/png;base64,b'{encoded('PNG')}'", "holds no picture; image_part makes it"),
         ("data:image/png;base64,None", "holds no picture; image_part makes it"),
         ("data:image/png;base64,", "holds no picture; image_part makes it"),
+        (
+            f"data:image/png;base64,{base64.b64encode(BOMB).decode()}",
+            "holds no picture; image_part",
+        ),
         ("data:", "is no data URL of a PNG, JPEG, WEBP or GIF; image_part makes it"),
         ("data:image/svg+xml;base64,AAAA", "is no data URL of a PNG, JPEG, WEBP or GIF"),
         ("data:image/heic;base64,AAAA", "is no data URL of a PNG, JPEG, WEBP or GIF"),
@@ -731,6 +747,21 @@ def test_a_bad_body_is_found_among_good_ones_that_look_like_it(good, bad):
         check(asked)
     (problem,) = error.value.problems
     assert problem.startswith("line 7 ('row-7')")
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (responses(input="x"), responses(input="")),
+        (responses(input=[{"role": "user", "content": "x"}]), responses(input=[])),
+        (embedding("x"), embedding("")),
+        (embedding(["x", "y"]), embedding(["x", ""])),
+        (embedding([[1], [2]]), embedding([[1], []])),
+    ],
+)
+def test_an_empty_text_is_found_after_a_full_one(good, bad):
+    with pytest.raises(BatchFileError, match=r"line 2 \('b'\): has no input"):
+        check([good, {**bad, "custom_id": "b"}])
 
 
 def test_the_words_that_may_vary_are_no_choices_of_the_api():

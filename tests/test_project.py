@@ -23,6 +23,7 @@ FLOORS = [
     {"display", "account"},
     {"batch"},
     {"table"},
+    {"reuse"},
     {"pipeline"},
 ]
 REPLAY_KNOWS = {"checks", "outcome", "paths"}

@@ -4,6 +4,8 @@ import datetime
 import io
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address
@@ -32,6 +34,7 @@ from pydantic import (
 
 from helpers import Row, RowError, answer_format, check, id_from, rows, with_ids
 from helpers.checks import ID_RULE, encode
+from helpers.paths import ROOT
 from support import request
 
 EMPTY = [
@@ -581,6 +584,22 @@ def test_a_file_that_is_no_table_is_refused_in_a_sentence(tmp_path, name, conten
     for take in (with_ids, lambda table: list(rows(table))):
         with pytest.raises(RowError, match=problem):
             take(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "package"),
+    [("parquet", "pyarrow", "pyarrow"), ("xlsx", "openpyxl", "openpyxl")],
+)
+def test_where_a_library_is_missing_its_name_is_said(tmp_path, kind, module, package):
+    code = (
+        f"import sys; sys.modules['{module}'] = None\n"
+        "import helpers\n"
+        "try:\n    helpers.with_ids(sys.argv[1])\n"
+        "except helpers.RowError as error:\n    print(error)\n"
+    )
+    command = [sys.executable, "-c", code, str(saved(tmp_path, kind))]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert run.stdout == f"Reading table.{kind} needs {package}: pip install {package}.\n"
 
 
 @pytest.mark.parametrize(

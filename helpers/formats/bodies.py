@@ -175,49 +175,53 @@ _HINTS = {
 
 def _unsuited(body: dict, url: str) -> Iterator[str]:
     """What the endpoint or the model refuses in a body that names its model."""
-    for word, right in _OTHER_WORDS.get(url, {}).items():
-        if word in body:
-            yield f"has {word}, which {url} does not know; write {right}"
+    # A word that is unknown altogether may be one of another server's; one of the other API is not.
+    for word in sorted(body.keys() & _words(_SISTERS.get(url, url)) - _words(url)):
+        way = f"write {_INSTEAD[word]}" if word in _INSTEAD else "take it out"
+        yield f"has {word}, which {url} does not know; {way}"
     if url == "/v1/chat/completions" and body.get("messages") == []:
         yield "has no messages"
     if url == "/v1/responses" and not (body.get("input") or body.get("prompt")):
         yield "has no input"
-    if url == "/v1/responses" and "type" in (body.get("text") or ()):
+    text = body.get("text")
+    if url == "/v1/responses" and isinstance(text, dict) and "type" in text:
         yield 'has a format in place of text; write text={"format": ...}'
     model, effort = body["model"], body.get("reasoning_effort")
     if isinstance(reasoning := body.get("reasoning"), dict):
         effort = reasoning.get("effort")
-    refuses = next((line for line in models() if model.startswith(line["model"])), _NOTHING)
-    if effort in refuses["refused_efforts"].split():
+    limits = next((line for line in models() if model.startswith(line["model"])), None)
+    if limits is None:
+        return
+    if effort in limits["refused_efforts"].split():
         yield f"asks for the effort {effort!r}, which {model} refuses; take 'low' or more"
-    for name in sorted(_SAMPLING & body.keys()):
-        if refuses["sampling"] == "refused":
+    for name in sorted(_SAMPLING & body.keys() & _words(url)):
+        if limits["sampling"] == "refused":
             yield f"has {name}, which {model} refuses; take {name} out"
-        elif refuses["sampling"] and effort != "none":
+        elif effort != "none":
             yield f"has {name}, which is refused unless the reasoning effort is 'none'"
-    if refuses["max_tokens"] and url == "/v1/chat/completions" and "max_tokens" in body:
+    if limits["max_tokens"] and url == "/v1/chat/completions" and "max_tokens" in body:
         yield "has max_tokens, which is refused; write max_completion_tokens"
 
 
-_NOTHING = {"refused_efforts": "", "sampling": "", "max_tokens": ""}
-# What Chat Completions and Responses call otherwise: openai/types/chat/completion_create_params.py,
-# openai/types/responses/response_create_params.py.
-_OTHER_WORDS = {
-    "/v1/responses": {
-        "messages": "input",
-        "response_format": 'text={"format": answer_format(..., endpoint="/v1/responses")}',
-        "max_completion_tokens": "max_output_tokens",
-        "max_tokens": "max_output_tokens",
-        "reasoning_effort": 'reasoning={"effort": ...}',
-    },
-    "/v1/chat/completions": {
-        "input": "messages",
-        "instructions": "a message with the role system",
-        "text": "response_format=answer_format(...)",
-        "max_output_tokens": "max_completion_tokens",
-        "reasoning": "reasoning_effort",
-    },
+@cache
+def _words(url: str) -> frozenset[str]:
+    return ENDPOINTS[url].__required_keys__ | ENDPOINTS[url].__optional_keys__
+
+
+_SISTERS = {
+    "/v1/responses": "/v1/chat/completions",
+    "/v1/chat/completions": "/v1/responses",
 }
+# What each of them calls otherwise: openai/types/chat/completion_create_params.py,
+# openai/types/responses/response_create_params.py.
+_INSTEAD = {
+    "messages": "input", "max_completion_tokens": "max_output_tokens",
+    "max_tokens": "max_output_tokens", "reasoning_effort": 'reasoning={"effort": ...}',
+    "response_format": 'text={"format": answer_format(..., endpoint="/v1/responses")}',
+    "input": "messages", "instructions": "a message with the role system",
+    "max_output_tokens": "max_completion_tokens", "reasoning": "reasoning_effort",
+    "text": "response_format=answer_format(...)",
+}  # fmt: skip
 # https://developers.openai.com/api/docs/guides/deployment-checklist
 _SAMPLING = {"temperature", "top_p", "top_logprobs", "logprobs"}
 
@@ -232,7 +236,8 @@ def models() -> list[dict[str, str]]:
         return sorted(csv.DictReader(file), key=lambda line: -len(line["model"]))
 
 
-def picture_problems(body: dict, pictures: Iterable[tuple[Any, Any]]) -> Iterator[str]:
+def picture_problems(pictures: Iterable[tuple[Any, Any]]) -> Iterator[str]:
+    """What is wrong with the pictures in a body, given as the address and detail of each."""
     for number, (url, _) in enumerate(pictures, start=1):
         if fault := url_fault(url):
             yield f"its picture {number}, {url!r:.60}, {fault}"
@@ -279,7 +284,7 @@ class Reader:
     """Goes through a body once: the text that the model reads, the pictures, and its shape.
 
     The shape is what the API's rules depend on: all keys, all words, the types of everything else.
-    Bodies that differ in their texts and numbers only have the same.
+    Bodies that differ only in their numbers, and in what texts say that are not empty, have one.
     """
 
     def __init__(self) -> None:
@@ -289,10 +294,12 @@ class Reader:
         self._schemas: dict[str, tuple[Any, bytes]] = {}
 
     def read(self, body: dict) -> tuple:
+        """The shape of a body; ``odd`` says that it holds values which JSON does not have."""
         self.text, self.odd, self.pictures = 0, False, []
         return self._shape_of(body, _SCHEMAS)
 
     def size(self, body: dict) -> Size:
+        """How much there is in the body that was read last."""
         if not self.pictures:
             return Size(self.text)
         model = str(body.get("model"))
@@ -311,7 +318,7 @@ class Reader:
                 parts.append((key, self._shape(part, key)))
             elif key in _TEXTS:
                 self.text += len(part) if part.isascii() else len(part.encode())
-                parts.append((key, str))
+                parts.append((key, str if part else ""))
             else:
                 parts.append((key, str if key in _LOOSE else part))
         return tuple(parts)

@@ -36,6 +36,7 @@ _PRIVATE = {"exif", "xmp", "XML:com.adobe.xmp", "photoshop", "comment", "Comment
 _PLAIN_SEGMENTS = {"APP0", "APP2", "APP14"}
 DAMAGE = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error,
+    Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
 # Pillow hands others, PostScript among them, to programs outside of it, whatever a file is named.
 _READ = (
@@ -258,6 +259,7 @@ def url_fault(url: Any) -> str:
 
 
 def size_of(content: bytes) -> tuple[int, int]:
+    """Width and height of a picture of a kind that the API reads, in pixels."""
     with Image.open(io.BytesIO(content), formats=list(_MEDIA_TYPES)) as image:
         return image.size
 
@@ -311,13 +313,11 @@ def is_link(url: Any) -> bool:
 def token_bound(url: Any, detail: Any, model: str = "") -> int:
     """The most prompt tokens that the picture behind a link or in a data URL can cost."""
     detail = detail if detail in get_args(Detail) else "auto"
-    with suppress(*DAMAGE):
-        # The head of a picture says its size; only rarely does it stand far behind.
-        encoded = url[url.index(",") + 1 :] if url[:5].lower() == "data:" else ""
-        try:
-            return image_tokens(*size_of(base64.b64decode(encoded[:8_000])), detail, model)
-        except DAMAGE:
-            return image_tokens(*size_of(base64.b64decode(encoded)), detail, model)
+    encoded = "" if is_link(url) else str(url).partition(",")[2]
+    # The head of a picture says its size; only rarely does it stand far behind.
+    for head in (encoded[:8_000], encoded) if encoded else ():
+        with suppress(*DAMAGE):
+            return image_tokens(*size_of(base64.b64decode(head)), detail, model)
     if tiles := _tiles_of(model):
         return tiles[0] if detail == "low" else tiles[0] + tiles[1] * _MOST_TILES
     most = {"low": _LOW_SIDE**2 // _PATCH**2, "high": _HIGH_PATCHES}.get(detail, _MOST_PATCHES)

@@ -69,7 +69,7 @@ def _read(path: Path) -> pd.DataFrame:
         raise RowError(f"{path} is not UTF-8. Take {way}, and hand over the table.") from None
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         reason = getattr(error, "strerror", None) or error
-        raise RowError(f"{path} cannot be read as a table: {reason}.") from None
+        raise RowError(f"{path} cannot be read as a table: {str(reason).rstrip('.')}.") from None
 
 
 # As text, ids keep their zeros in front and all their digits, also beside an empty cell.

@@ -1,5 +1,6 @@
 """What comes in from a reader, a table or a server, whatever it is: taken, or refused in words."""
 
+import copy
 import tempfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pyarrow import parquet
 from pydantic import BaseModel, ConfigDict, create_model
 
 import helpers
-from helpers.checks import prompt_size
+from helpers.checks import Checks, prompt_size
 from helpers.outcome import choices_of, fields_of, plain, result_lines, tokens_of
 from helpers.paths import ROOT
 from support import request
@@ -111,7 +112,74 @@ def test_any_request_is_taken_or_refused(asked):
                 helpers.write([asked], Path(folder, "job"))
             return
         (shard,) = helpers.write([asked], Path(folder, "job"))
-        assert (shard.text_bytes, shard.image_tokens) == prompt_size(asked)
+        sizes = shard.text_bytes, shard.image_tokens, shard.links, shard.link_tokens
+        assert sizes == prompt_size(asked)
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "https://e.com/a.png", "detail": "low"}}
+FUNCTION = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+FINE = [
+    ("/v1/chat/completions", {
+        "messages": [
+            {"role": "system", "content": "a"},
+            {"role": "user", "content": [{"type": "text", "text": "b"}, PICTURE]},
+        ],
+        "reasoning_effort": "none", "temperature": 0, "n": 2, "stop": ["x"], "tools": [FUNCTION],
+        "response_format": {"type": "text"}, "metadata": {"a": "b"}, "stream": False,
+    }),
+    ("/v1/responses", {
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "b"}]}],
+        "instructions": "a", "reasoning": {"effort": "low"}, "text": {"format": {"type": "text"}},
+    }),
+    ("/v1/responses", {"input": "a", "max_output_tokens": 5}),
+    ("/v1/embeddings", {"input": ["a", "b"], "dimensions": 5}),
+    ("/v1/embeddings", {"input": [[1, 2], [3]], "encoding_format": "float"}),
+    ("/v1/moderations", {"input": [{"type": "text", "text": "a"}, PICTURE]}),
+]  # fmt: skip
+
+
+@st.composite
+def changed(draw, fine):
+    """The body with another value, or one key more or less, at a place of it."""
+    place = body = copy.deepcopy(fine)
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = draw(st.sampled_from(keys))
+        if not (isinstance(place[key], dict | list) and place[key] and draw(st.booleans())):
+            break
+        place = place[key]
+    match draw(st.sampled_from(["change", "leave out", "add"])):
+        case "change":
+            place[key] = draw(scalars | json_like)
+        case "leave out":
+            del place[key]
+        case "add" if isinstance(place, dict):
+            place[draw(keys_of_the_api)] = draw(scalars | json_like)
+        case _:
+            place.append(draw(scalars | json_like))
+    return body
+
+
+keys_of_the_api = st.sampled_from(["n", "stop", "user", "role", "type", "detail", "name", "extra"])
+
+
+@CALM
+@given(st.sampled_from(FINE), st.data())
+def test_a_request_is_judged_the_same_after_others_that_look_like_it(fine, data):
+    url, body = fine
+    model = {"model": "gpt-6-luna"}
+    asked = [
+        {**request(f"row-{number}"), "url": url, "body": {**one, **model}}
+        for number, one in enumerate([body, data.draw(changed(body)), data.draw(changed(body))])
+    ]
+
+    def problems(some):
+        checks = Checks()
+        for one in some:
+            checks.add(1, one)
+        return [problem for problem in checks.problems if "row-2" in problem]
+
+    assert problems(asked) == problems(asked[2:])
 
 
 @CALM
@@ -222,7 +290,8 @@ KINDS = {
 def test_a_table_of_every_kind_goes_through_the_example_of_the_readme(kind, tmp_path):
     text = (ROOT / "README.md").read_text("utf-8")
     example = text.split("```python\n")[1].split("```")[0]
-    reading = "with_ids(TABLE)"
+    reading = "helpers.with_ids(TABLE)"
     assert example.count(reading) == 1
-    exec(example.replace(reading, "with_ids(SOURCE)"), names := {"SOURCE": KINDS[kind](tmp_path)})  # noqa: S102
+    names = {"SOURCE": KINDS[kind](tmp_path)}
+    exec(example.replace(reading, "helpers.with_ids(SOURCE)"), names)  # noqa: S102 (our own)
     assert names["outcomes"]["outcome"].tolist() == ["ok"] * 120

@@ -1,0 +1,174 @@
+"""batch files -> those of them that have no answer yet: no request is paid twice.
+
+The jobs folder keeps an index of what was answered. It is made of the job folders, and made anew
+when it is missing, so nothing is known by it alone.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import openai
+import orjson
+import pandas as pd
+from pydantic import BaseModel
+
+from helpers import batchfile
+from helpers.batchfile import Shard
+from helpers.job import Record, Records, all_records, locked, server_of
+from helpers.outcome import Outcome, outcome_of, result_lines
+from helpers.paths import whole_file
+from helpers.table import Rows, result_path
+
+INDEX = "answered.sqlite"
+_BLOCK = 500
+_TABLES = """
+create table if not exists files (path text primary key);
+create table if not exists answers (
+    key blob primary key, path text, start integer, length integer) without rowid;
+"""
+_NOT_SENT = Outcome("missing", "not_sent", "It has no answer yet, and was not sent.")
+
+
+def reuse(
+    client: openai.OpenAI, shards: Sequence[Shard], answer: type[BaseModel] | None = None
+) -> tuple[list[Shard], pd.DataFrame]:
+    """The batch files that are still to be sent, and the outcomes of what was answered before.
+
+    A request counts as answered when this server has given an ok answer to the same body, whatever
+    the order of its keys, in any job of the same jobs folder, and the answer fits ``answer``. The
+    rest is written to batch files of its own beside those given. The table has the columns of
+    `collect` and ``source``, the folder of the job that paid for the answer; its tokens are 0, and
+    rows that are to be sent are missing: `merge` it with what comes of them.
+
+    What was decided once is kept, so that running this again gives the same files. A job that was
+    submitted already is not taken apart.
+    """
+    records = Records(server_of(client))
+    if not shards or any(records[shard].batch for shard in shards):
+        return [*shards], _table(shards, {}, answer)
+    home = shards[0].path.parent
+    mark = hashlib.sha256(records.server.encode()).hexdigest()[:12]
+    kept = home / f"reused-{mark}.jsonl"
+    with locked(home / "job.lock"):
+        if not kept.exists():
+            found = _Index(home.parent, records.server).answers(shards, answer)
+            with whole_file(kept) as file:
+                file.writelines(orjson.dumps(line) + b"\n" for line in found)
+    with kept.open("rb") as lines:
+        earlier = {line["custom_id"]: line for line in result_lines(lines)}
+    table = _table(shards, earlier, answer)
+    if not earlier:
+        return [*shards], table
+    if len(earlier) == len(table):
+        return [], table
+    requests = (request for shard in shards for request in batchfile.read(shard.path))
+    todo = (request for request in requests if request["custom_id"] not in earlier)
+    largest = max(shard.requests for shard in shards)
+    return batchfile.write(todo, home.with_name(f"{home.name}-rest"), max_requests=largest), table
+
+
+def _table(
+    shards: Sequence[Shard], earlier: dict[str, dict], answer: type[BaseModel] | None
+) -> pd.DataFrame:
+    rows = Rows(answer)
+    for shard in shards:
+        rows.begin(shard, _NOT_SENT)
+        known = (custom_id for custom_id in rows.places if custom_id in earlier)
+        rows.put((i, outcome_of(earlier[i], answer, as_json=True)) for i in known)
+    table = rows.table()
+    tokens = [column for column in table.columns if column.endswith("_tokens")]
+    sources = [earlier.get(custom_id, {}).get("source", "") for custom_id in table.index]
+    return table.assign(source=sources, **dict.fromkeys(tokens, 0))
+
+
+class _Index:
+    """Where the answers to requests lie, by a digest of server, endpoint and body."""
+
+    def __init__(self, jobs: Path, server: str):
+        self.jobs, self.server = jobs, server
+        try:
+            self._update()
+        except sqlite3.DatabaseError:
+            # It holds nothing that the job folders do not.
+            (jobs / INDEX).unlink()
+            self._update()
+
+    def answers(self, shards: Sequence[Shard], answer: type[BaseModel] | None) -> Iterator[dict]:
+        """The result line of each request that has an ok answer, under its own custom_id."""
+        with closing(self._open()) as database, _Lines(self.jobs) as lines:
+            (known,) = database.execute("select count(*) from answers").fetchone()
+            for shard in shards if known else ():
+                requests = batchfile.read(shard.path)
+                while block := [*islice(requests, _BLOCK)]:
+                    keys = {self._key(request): request["custom_id"] for request in block}
+                    marks = ",".join("?" * len(keys))
+                    query = f"select * from answers where key in ({marks})"
+                    for key, path, start, length in database.execute(query, [*keys]):
+                        line = lines.at(path, start, length)
+                        if line and (not answer or outcome_of(line, answer).outcome == "ok"):
+                            source = path.split("/")[0]
+                            yield line | {"custom_id": keys[key], "source": source}
+
+    def _key(self, request: dict) -> bytes:
+        body = orjson.dumps(request["body"], option=orjson.OPT_SORT_KEYS)
+        digest = hashlib.blake2b(f"{self.server}\n{request['url']}\n".encode(), digest_size=16)
+        digest.update(body)
+        return digest.digest()
+
+    def _open(self) -> sqlite3.Connection:
+        path = self.jobs / INDEX
+        path.touch(mode=0o600)
+        database = sqlite3.connect(path, timeout=60)
+        database.executescript(_TABLES)
+        return database
+
+    def _update(self) -> None:
+        """Adds the result files that came since the last time."""
+        with closing(self._open()) as database, database:
+            known = {path for (path,) in database.execute("select path from files")}
+            for shard, record in all_records(self.jobs, self.server):
+                path = self._results(shard, record)
+                name = path.relative_to(self.jobs).as_posix() if path else ""
+                if path and name not in known and path.exists():
+                    rows = ((key, name, *place) for key, *place in self._read(shard, path))
+                    database.executemany("insert or ignore into answers values (?, ?, ?, ?)", rows)
+                    database.execute("insert into files values (?)", [name])
+
+    def _results(self, shard: Shard, record: Record) -> Path | None:
+        batch = record.batch or {}
+        file_id = batch.get("output_file_id")
+        return result_path(shard, self.server, batch["id"], file_id, "output") if file_id else None
+
+    def _read(self, shard: Shard, path: Path) -> Iterator[tuple[bytes, int, int]]:
+        keys = {request["custom_id"]: self._key(request) for request in batchfile.read(shard.path)}
+        start = 0
+        with path.open("rb") as lines:
+            for text in lines:
+                for line in result_lines([text]):
+                    if line["custom_id"] in keys and outcome_of(line).outcome == "ok":
+                        yield keys[line["custom_id"]], start, len(text)
+                start += len(text)
+
+
+class _Lines(ExitStack):
+    """Lines of result files under a jobs folder, by their places."""
+
+    def __init__(self, jobs: Path):
+        super().__init__()
+        self.jobs = jobs
+        self._files: dict[str, BinaryIO] = {}
+
+    def at(self, path: str, start: int, length: int) -> dict | None:
+        """The line at this place; None where the job's folder is gone."""
+        try:
+            if path not in self._files:
+                self._files[path] = self.enter_context((self.jobs / path).open("rb"))
+            self._files[path].seek(start)
+            return next(result_lines([self._files[path].read(length)]), None)
+        except OSError:
+            return None
