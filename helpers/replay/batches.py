@@ -20,7 +20,7 @@ from helpers.replay.validation import FileOfRequests, Models, batch_error
 from helpers.replay.wire import ApiError, unhurried
 
 _RESULTS = "output", "error"
-_ENDED = {"completed", "failed", "expired", "cancelled"}
+ENDED = {"completed", "failed", "expired", "cancelled"}
 _EXPIRED = {
     "code": "batch_expired",
     "message": "This request could not be executed before the completion window expired.",
@@ -123,7 +123,7 @@ class Batches:
         """
         with self._turn(batch_id) as mine:
             batch = self.store.get("batches", batch_id)
-            if batch is None or batch["status"] in _ENDED or not mine:
+            if batch is None or batch["status"] in ENDED or not mine:
                 return batch
             self._step(batch)
         return self.store.get("batches", batch_id)
@@ -137,7 +137,7 @@ class Batches:
             batch = self.store.get("batches", batch_id)
             if batch is None or batch["status"] in ("cancelling", "cancelled"):
                 return batch
-            if batch["status"] in _ENDED:
+            if batch["status"] in ENDED:
                 raise ApiError(409, f"Cannot cancel a batch with status '{batch['status']}'.")
             was = batch["status"]
             if was == "validating":
