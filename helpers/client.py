@@ -8,6 +8,7 @@ import hashlib
 import math
 import os
 import re
+import sqlite3
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -126,8 +127,7 @@ def replay_client(state: Path | None = None, **options) -> openai.OpenAI:
     ``state`` is the replay's database, by default in the jobs folder, so that its batches outlive
     the kernel; ``options`` are those of `helpers.replay.create_app`.
     """
-    app = create_app(state or JOBS / "replay.sqlite", **options)
-    return _client_of(app, "replay")
+    return _client_of(_app(state or JOBS / "replay.sqlite", **options), "replay")
 
 
 def local_client(url: str, state: Path | None = None, *, at_once: int = 16) -> openai.OpenAI:
@@ -148,8 +148,19 @@ def local_client(url: str, state: Path | None = None, *, at_once: int = 16) -> o
         follow_redirects=True,
     )
     name = f"local-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
-    upstream = Upstream(http, at_once)
-    return _client_of(create_app(state or JOBS / f"{name}.sqlite", upstream=upstream), name)
+    app = _app(state or JOBS / f"{name}.sqlite", upstream=Upstream(http, at_once))
+    return _client_of(app, name)
+
+
+def _app(state: Path, **options: Any) -> Callable:
+    try:
+        return create_app(state, **options)
+    except (OSError, sqlite3.Error) as error:
+        raise ModeError(
+            f"{state} cannot be written ({error}). Set COOKBOOK_JOBS to a folder that can be, and "
+            "start Jupyter anew. If the file is damaged, delete it: it holds what was submitted "
+            "to this server, nothing that was paid."
+        ) from error
 
 
 def _client_of(app: Callable, name: str) -> openai.OpenAI:

@@ -1,6 +1,7 @@
 """One switch, two modes, one line that says which; and no socket in replay."""
 
 import json
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -11,7 +12,7 @@ import openai
 import pytest
 
 import helpers
-from helpers.client import MODES
+from helpers.client import MODES, replay_client
 from helpers.paths import ROOT
 from support import recorded
 
@@ -121,6 +122,23 @@ def test_a_reader_who_changes_the_prompt_is_told_what_differs_in_a_few_lines(tmp
         assert "Here messages[0].content is 'You sort old films for" in shown
         assert "recorded is 'You sort films for" in shown
         assert "Take back the change, or run live: COOKBOOK_MODE=live" in shown
+
+
+def test_a_jobs_folder_that_cannot_be_written_is_an_error_that_says_what_to_set(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "damaged.sqlite").write_text("no database at all " * 100)
+    for state in (tmp_path / "file" / "replay.sqlite", tmp_path / "damaged.sqlite"):
+        with pytest.raises(helpers.ModeError, match=r"cannot be written.*Set COOKBOOK_JOBS"):
+            replay_client(state)
+
+
+def test_a_jobs_folder_that_is_deleted_while_the_kernel_lives_is_begun_anew(tmp_path):
+    client = replay_client(tmp_path / "jobs" / "replay.sqlite", seconds=None)
+    job = helpers.submit(client, helpers.write(recorded("jaws-1975"), tmp_path / "films"))
+    shutil.rmtree(tmp_path / "jobs")
+    with pytest.raises(openai.NotFoundError, match="No such batch"):
+        client.batches.retrieve(job.batch_ids[0])
+    assert list(client.batches.list()) == []
 
 
 def test_other_errors_keep_their_traceback_and_a_readers_own_handler_stays():

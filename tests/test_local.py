@@ -505,6 +505,14 @@ def test_the_models_are_those_of_the_server(client):
     assert (found.id, found.shutdown_date) == (MODEL, None)
 
 
+@pytest.mark.parametrize("name", ["/models/x.gguf", "a/b/c", "C:\\models\\x.gguf", "模型"])
+def test_a_model_may_be_named_by_its_path(client, tmp_path, server, name):
+    server.models = 200, {"object": "list", "data": [{"id": name, "object": "model"}]}
+    assert client.models.retrieve(name).id == name
+    job = run(client, helpers.write([request(model=name)], tmp_path / "rows"))
+    assert helpers.collect(client, job)["outcome"].tolist() == ["ok"]
+
+
 def test_a_model_that_the_server_does_not_list_is_an_error_before_any_upload(client, tmp_path):
     shards = helpers.write([request(model="other")], tmp_path / "other")
     with pytest.raises(helpers.JobError, match="no model 'other'"):

@@ -102,7 +102,8 @@ def test_a_replay_of_the_recording_gives_the_same_outcomes(live, path, tmp_path)
 def test_the_road_in_one_call_is_recorded_and_replayed(live, path, tmp_path):
     films = recorded(*FILMS)
     outcomes = helpers.run(live, films, tmp_path / "live", budget=1)
-    again = helpers.run(replayed(path, tmp_path), films, tmp_path / "again", budget=1)
+    replay = replayed(path, tmp_path)
+    again = helpers.run(replay, films, tmp_path / "again", budget=1, reuse=False)
     pd.testing.assert_frame_equal(outcomes, again)
     assert list(named(path)) == [film["custom_id"] for film in films]
 

@@ -1,5 +1,6 @@
 """No input breaks the replay: every call gets an answer of the API, every line an end."""
 
+import contextlib
 import json
 import sqlite3
 import tempfile
@@ -13,6 +14,7 @@ import openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from helpers.client import replay_client
 from helpers.replay import create_app
@@ -318,6 +320,86 @@ def test_every_request_that_is_valid_gets_one_line_whatever_stands_in_it(server,
     found = [line["custom_id"] for file_id in files for line in lines_of(server, file_id)]
     assert sorted(found) == sorted(line["custom_id"] for line in asked)
     assert counts(batch)[0] == counts(batch)[1] + counts(batch)[2] == len(asked)
+
+
+ORDER = ["validating", "in_progress", "finalizing", "cancelling"]
+
+
+class Calls(RuleBasedStateMachine):
+    """Calls in any order, on files and batches that are there, gone, running or over."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.client = replay_client(Path(self.folder.name, "replay.sqlite")).with_options(
+            max_retries=0
+        )
+        self.files, self.batches = ["file-nowhere"], {"batch_nowhere": None}
+
+    def teardown(self):
+        with self.folder:
+            for batch in [*self.batches.values()]:
+                if batch:
+                    assert self.ended(batch.id).status in ("failed", "completed", "cancelled")
+
+    def ended(self, batch_id):
+        for _ in range(6):
+            batch = self.client.batches.retrieve(batch_id)
+            self.see(batch)
+        return batch
+
+    def see(self, batch):
+        """A batch only goes on, and one that has ended stays as it is."""
+        before, self.batches[batch.id] = self.batches.get(batch.id), batch
+        if before and before.status not in ORDER:
+            assert batch == before
+        elif before and batch.status in ORDER:
+            assert ORDER.index(batch.status) >= ORDER.index(before.status)
+        done = batch.request_counts.completed + batch.request_counts.failed
+        assert 0 <= done <= batch.request_counts.total <= 3
+        for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
+            if file_id not in self.files:
+                self.files.append(file_id)
+
+    @rule(
+        known=st.lists(st.sampled_from(["jaws-1975", "alien-1979"]), unique=True), bad=st.booleans()
+    )
+    def upload(self, known, bad):
+        lines = [*recorded(*known), request()] if known else [request()]
+        self.files.append(upload(self.client, *lines, *([b"no json\n"] if bad else [])).id)
+
+    @rule(data=st.data())
+    def create(self, data):
+        self.see(create(self.client, input_file_id=data.draw(st.sampled_from(self.files))))
+
+    @rule(data=st.data(), call=st.sampled_from(["retrieve", "cancel"]))
+    def look_or_cancel(self, data, call):
+        batch_id = data.draw(st.sampled_from([*self.batches]))
+        try:
+            self.see(getattr(self.client.batches, call)(batch_id))
+        except (openai.NotFoundError, openai.ConflictError) as error:
+            self.error = error
+
+    @rule(data=st.data(), call=st.sampled_from(["retrieve", "content", "delete"]))
+    def take_a_file(self, data, call):
+        file_id = data.draw(st.sampled_from(self.files))
+        with contextlib.suppress(openai.NotFoundError):
+            getattr(self.client.files, call)(file_id)
+
+    @rule(limit=st.integers(1, 3))
+    def list_all(self, limit):
+        found = list(self.client.batches.list(limit=limit))
+        assert [batch.id for batch in found] == [
+            id for id in self.batches if id != "batch_nowhere"
+        ][::-1]
+        for batch in found:
+            self.see(batch)
+        for file in self.client.files.list(limit=limit):
+            assert file.id in self.files
+
+
+Calls.TestCase.settings = settings(deadline=None, max_examples=40, stateful_step_count=25)
+TestCallsInAnyOrder = Calls.TestCase
 
 
 # Many at once

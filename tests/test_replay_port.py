@@ -188,6 +188,16 @@ def test_expiry_and_queue_can_be_asked_for_on_the_command_line(tmp_path):
         assert finish(client, *recorded()[:50]).errors.data[0].code == "token_limit_exceeded"
 
 
+def test_how_long_a_batch_runs_can_be_asked_for_on_the_command_line(tmp_path):
+    with (
+        serve(tmp_path / "replay.sqlite", "--seconds", "1") as address,
+        sdk(address) as (client, _),
+    ):
+        begun = time.monotonic()
+        assert finish(client, *LINES[:2]).status == "completed"
+        assert time.monotonic() - begun >= 1
+
+
 # Other clients
 
 

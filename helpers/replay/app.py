@@ -15,7 +15,7 @@ from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from helpers.paths import DATA
-from helpers.replay.batches import Batches, Faults, NoFaults
+from helpers.replay.batches import ENDED, Batches, Faults, NoFaults
 from helpers.replay.local import LocalBatches, Upstream
 from helpers.replay.recordings import Recordings
 from helpers.replay.store import Store
@@ -204,7 +204,8 @@ class Api:
         shown = self._page(request, "batches", 20, 100)
         # Who only lists sees the same progress as who retrieves each batch. The oldest goes first.
         for batch in reversed(shown["data"]):
-            batch |= self._batches.look(batch["id"]) or {}
+            if batch["status"] not in ENDED:
+                batch |= self._batches.look(batch["id"]) or {}
         return self._with_pause(json_response(shown))
 
     def batch(self, request: Request, id: str) -> Response:

@@ -6,7 +6,6 @@ https://developers.openai.com/api/docs/guides/batch, and of openai/types/batch.p
 
 import hashlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,15 +17,16 @@ from werkzeug.wrappers import Response
 from helpers.outcome import tokens_of
 from helpers.replay.store import Kept, Line, Store
 from helpers.replay.validation import FileOfRequests, Models, batch_error
-from helpers.replay.wire import ApiError
+from helpers.replay.wire import ApiError, unhurried
 
-_ENDED = {"completed", "failed", "expired", "cancelled"}
+_RESULTS = "output", "error"
+ENDED = {"completed", "failed", "expired", "cancelled"}
 _EXPIRED = {
     "code": "batch_expired",
     "message": "This request could not be executed before the completion window expired.",
 }
-# Between two groups of lines other threads get a turn: a group takes some 20 milliseconds.
-_GROUP, _BREATH = 200, 0.001
+# So many answers are stored at a time.
+_GROUP = 200
 
 
 class Answer(NamedTuple):
@@ -123,7 +123,7 @@ class Batches:
         """
         with self._turn(batch_id) as mine:
             batch = self.store.get("batches", batch_id)
-            if batch is None or batch["status"] in _ENDED or not mine:
+            if batch is None or batch["status"] in ENDED or not mine:
                 return batch
             self._step(batch)
         return self.store.get("batches", batch_id)
@@ -137,7 +137,7 @@ class Batches:
             batch = self.store.get("batches", batch_id)
             if batch is None or batch["status"] in ("cancelling", "cancelled"):
                 return batch
-            if batch["status"] in _ENDED:
+            if batch["status"] in ENDED:
                 raise ApiError(409, f"Cannot cancel a batch with status '{batch['status']}'.")
             was = batch["status"]
             if was == "validating":
@@ -254,11 +254,10 @@ class Batches:
             endpoint = batch["endpoint"]
             kept = [
                 kept_of(place, self.answered(endpoint, orjson.loads(text)["body"]))
-                for place, _, text in lines
+                for place, _, text in unhurried(lines)
             ]
             self.store.keep(batch["id"], kept)
             begin = lines[-1][0] + 1
-            time.sleep(_BREATH)
 
     def answered(
         self, endpoint: str, body: dict, tries: Callable[[str], int] | None = None
@@ -274,9 +273,7 @@ class Batches:
 
     def _end(self, batch: dict, status: str, unfinished: dict | None = None) -> None:
         was, good, bad, usage = batch["status"], [], [], _Usage()
-        for number, (custom_id, code, answer) in enumerate(self.store.lines(batch["id"])):
-            if number % _GROUP == 0:
-                time.sleep(_BREATH)
+        for custom_id, code, answer in unhurried(self.store.lines(batch["id"])):
             if code is None or answer is None:
                 if unfinished:
                     bad.append(_result_line(batch, custom_id, None, None, unfinished))
@@ -289,15 +286,17 @@ class Batches:
         batch["usage"] = usage.total()
         self._enter(batch, status)
         contents = self.faults.results(b"".join(good), b"".join(bad))
+        # Before the transaction, which others wait for.
+        digests = [hashlib.sha256(content).hexdigest() for content in contents]
         with self.store.transaction():
             now = self.store.get("batches", batch["id"])
             if now is None or now["status"] != was:
                 return  # Somebody has cancelled the batch meanwhile.
-            for name, content in zip(("output", "error"), contents, strict=True):
+            for name, content, digest in zip(_RESULTS, contents, digests, strict=True):
                 if content:
                     keep = self.store.keeps_results(batch["id"])
                     file_name = f"{batch['id']}_{name}.jsonl"
-                    file = self.store.add_file(file_name, "batch_output", content, keep)
+                    file = self.store.add_file(file_name, "batch_output", content, keep, digest)
                     batch[f"{name}_file_id"] = file["id"]
             self.store.count_tries(batch["id"])
             self.store.save_batch(batch, was)

@@ -151,9 +151,8 @@ def _weight(leaf: tuple[str, str]) -> int:
     place, _ = leaf
     if place.startswith(_ASKED) and not place.endswith(("role", "type", "detail")):
         return 100
-    return (
-        10 if place.endswith(("json_schema.name", "description")) or ".properties." in place else 1
-    )
+    in_format = place.endswith(("json_schema.name", "description")) or ".properties." in place
+    return 10 if in_format else 1
 
 
 def _difference(sent: dict[str, str], nearest: _Known) -> str:

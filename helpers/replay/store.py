@@ -31,7 +31,7 @@ _BATCH_COLUMNS = {
     "input": "text", "status": "text", "looks": "integer default 0", "tokens": "integer",
     "begun": "real",
 }  # fmt: skip
-_GROUP = 5_000
+_GROUP = 1_000
 
 
 class Line(NamedTuple):
@@ -58,11 +58,14 @@ class Store:
     def __init__(self, path: Path, clock: Callable[[], float] = time.time):
         self.path, self.clock = path, clock
         self._thread = threading.local()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._create()
+
+    def _create(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         # Before SQLite makes it, which would let everybody read what requests and answers say.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        path.chmod(0o600)
-        with closing(sqlite3.connect(path, timeout=60)) as database:
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        self.path.chmod(0o600)
+        with closing(sqlite3.connect(self.path, timeout=60)) as database:
             # Who reads never waits for who writes.
             database.execute("pragma journal_mode = wal")
             database.executescript(_TABLES)
@@ -117,6 +120,9 @@ class Store:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
+        if not self.path.exists():
+            # Somebody has deleted the folder: what was in it is unknown here from now on.
+            self._create()
         with closing(sqlite3.connect(self.path, timeout=60, isolation_level=None)) as database:
             # A crash of the machine may cost the replay's memory; a crash of a process does not.
             database.execute("pragma synchronous = off")
@@ -128,9 +134,14 @@ class Store:
 
     # files
 
-    def add_file(self, name: str, purpose: str, content: bytes, keep: int | None) -> dict:
-        """The new file object; ``keep`` is its life in seconds, None for ever."""
-        digest = hashlib.sha256(content).hexdigest()
+    def add_file(
+        self, name: str, purpose: str, content: bytes, keep: int | None, digest: str = ""
+    ) -> dict:
+        """The new file object; ``keep`` is its life in seconds, None for ever.
+
+        ``digest`` is the sha256 of the content where it is known.
+        """
+        digest = digest or hashlib.sha256(content).hexdigest()
         with self.transaction() as database:
             now = self.now()
             (same,) = database.execute(

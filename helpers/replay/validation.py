@@ -5,18 +5,15 @@ return: https://github.com/ogx-ai/ogx, tests/integration/batches/test_batches_er
 https://github.com/BerriAI/litellm/pull/37527 for the upload.
 """
 
-import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import orjson
 
 from helpers.checks import ENDPOINTS, MAX_BYTES, MAX_REQUESTS
-from helpers.replay.wire import ApiError
+from helpers.replay.wire import ApiError, unhurried
 
 THIRTY_DAYS = 30 * 86_400
-# After so many lines other threads get a turn: a server with a large file answers others meanwhile.
-_GROUP, _BREATH = 500, 0.001
 _PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 # openai/types/batch_create_params.py names it, the guide does not.
 _ENDPOINTS = {*ENDPOINTS, "/v1/videos"}
@@ -116,9 +113,7 @@ class FileOfRequests:
         self._endpoint, self._models = endpoint, models
         self._seen: set[str] = set()
         start = lines = 0
-        for number, text in enumerate(content.split(b"\n"), start=1):
-            if not number % _GROUP:
-                time.sleep(_BREATH)
+        for number, text in enumerate(unhurried(content.split(b"\n")), start=1):
             if text.strip():
                 lines += 1
                 if error := self._read(text, number, start):
