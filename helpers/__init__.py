@@ -34,7 +34,7 @@ from helpers.costs import BudgetError, actual, estimate, price
 from helpers.display.gallery import Gallery
 from helpers.display.pictures import contact_sheet, size_table
 from helpers.display.progress import Progress
-from helpers.display.tables import ResultsBrowser, readable_tables
+from helpers.display.tables import ResultsBrowser, for_spreadsheet, readable_tables
 from helpers.images import PictureError, image_part, image_parts, image_tokens
 from helpers.job import Job, JobError
 from helpers.outcome import Outcome, answered, outcome_of
@@ -48,7 +48,7 @@ __all__ = [
     "DATA", "JOBS", "BatchFileError", "BudgetError", "Gallery", "Job", "JobError", "ModeError",
     "Outcome", "PictureError", "Progress", "ResultsBrowser", "Row", "RowError", "Shard", "actual",
     "answer_format", "answered", "cancel", "check", "check_model", "clean_up", "collect", "connect",
-    "contact_sheet", "estimate", "id_from", "image_part", "image_parts", "image_tokens",
-    "list_batches", "merge", "outcome_of", "price", "readable_tables", "retry", "reuse", "rows",
-    "run", "size_table", "submit", "wait", "with_ids", "write",
+    "contact_sheet", "estimate", "for_spreadsheet", "id_from", "image_part", "image_parts",
+    "image_tokens", "list_batches", "merge", "outcome_of", "price", "readable_tables", "retry",
+    "reuse", "rows", "run", "size_table", "submit", "wait", "with_ids", "write",
 ]  # fmt: skip

@@ -165,7 +165,8 @@ class _Trial:
             completion = self.client.chat.completions.create(
                 model=body["model"], messages=body["messages"], extra_body=body
             )
-        except openai.InternalServerError as error:
+        except (openai.InternalServerError, openai.BadRequestError, openai.NotFoundError) as error:
+            # The row's or the moment's, so others may go well.
             self.failed.append(f"{custom_id}: {visible(error)}")
             return
         except openai.APIError as error:

@@ -226,11 +226,19 @@ def test_tokens_of_every_answer_are_counted(finished):
     assert (finished.outcomes[["prompt_tokens", "completion_tokens"]] > 0).all(axis=None)
 
 
-def test_a_failing_trial_leaves_no_batch_and_no_file(client, wire, folder, requests):
-    unknown = request("unknown", max_completion_tokens=5)
-    with pytest.raises(helpers.JobError, match="Not recorded"):
-        helpers.run(client, [unknown, *requests], folder, budget=1)
-    assert wire.calls == [LIST, MODEL, CHAT]
+def test_trials_that_all_fail_leave_no_batch_and_no_file(client, wire, folder):
+    unknown = [request(f"unknown-{n}", f"{n}", max_completion_tokens=5) for n in range(2)]
+    with pytest.raises(helpers.JobError, match=r"None of the answers tried.*(?s:.)*Not recorded"):
+        helpers.run(client, unknown, folder, budget=1)
+    assert wire.calls == [LIST, MODEL, CHAT, CHAT]
+
+
+def test_one_row_that_is_refused_in_the_trial_does_not_stop_the_others(client, folder, requests):
+    unknown, said = request("unknown", max_completion_tokens=5), []
+    given = [unknown, *requests[:3]]
+    outcomes = helpers.run(client, given, folder, budget=1, say=said.append)
+    assert outcomes["outcome"].tolist() == ["failed", "ok", "ok", "ok"]
+    assert any(line.startswith("cannot be used: unknown: Error code: 404") for line in said)
 
 
 def test_a_server_error_in_the_trial_leaves_no_batch_and_no_file(client, wire, folder, requests):
@@ -289,7 +297,7 @@ def test_a_trial_that_fails_in_the_middle_pays_no_request_twice(tmp_path):
     def fail_second(call, exchange):
         tries.extend([call] if call == CHAT else [])
         broken = call == CHAT and len(tries) == 2
-        return httpx2.Response(400, json={"error": {"message": "x"}}) if broken else exchange()
+        return httpx2.Response(403, json={"error": {"message": "x"}}) if broken else exchange()
 
     wire.disturb = fail_second
     with pytest.raises(helpers.JobError, match=r"The trial of .* failed, nothing was submitted"):

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from helpers.images import embeddable
+from helpers.job import visible
 
 _ACROSS = 4
 # Twice the 200 pixels of a cell: screens with two pixels for one are common.
@@ -53,7 +54,7 @@ class Gallery:
     def text(self) -> str:
         """A line per item."""
         lines = (f"{item['title']}: {item['caption']}" for item in self.items)
-        return "\n".join(" ".join(line.split()) for line in lines)
+        return "\n".join(visible(" ".join(line.split())) for line in lines)
 
     def page(self) -> str:
         """The HTML of all items."""

@@ -13,6 +13,8 @@ import pandas as pd
 from IPython import get_ipython
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from helpers.job import visible
+
 
 class ResultsBrowser:
     """The rows of a table by what stands in one column: unfold a value, see its rows.
@@ -36,7 +38,8 @@ class ResultsBrowser:
 
     def text(self) -> str:
         """A line per value."""
-        return "\n".join(_labelled(value, group) for value, group in self.groups.items())
+        lines = (_labelled(value, group) for value, group in self.groups.items())
+        return "\n".join(map(visible, lines))
 
     def page(self) -> str:
         """The HTML of all values."""
@@ -60,6 +63,19 @@ def _rows(group: pd.DataFrame) -> str:
 
     lines = [line(group.columns, "th"), *(line(row, "td") for row in group.to_numpy().tolist())]
     return f"<table>{''.join(f'<tr>{cells}</tr>' for cells in lines)}</table>"
+
+
+def for_spreadsheet(table: pd.DataFrame) -> pd.DataFrame:
+    """A copy to be saved for Excel and its like, which take some texts for formulas and run them.
+
+    Texts that begin with ``=``, ``+``, ``-``, ``@`` or a control character get an apostrophe before
+    them (https://owasp.org/www-community/attacks/CSV_Injection). Numbers stay.
+    """
+    return table.map(lambda cell: f"'{cell}" if _is_formula(cell) else cell)
+
+
+def _is_formula(cell: Any) -> bool:
+    return isinstance(cell, str) and cell[:1] > "" and (cell[0] in "=+-@" or cell[0] < " ")
 
 
 def readable_tables() -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import httpx2
 import openai
+import pandas as pd
 from werkzeug.serving import make_server
 
 import helpers
 from helpers.replay import create_app
 from support import recorded
 
+CHANGED = "once-upon-a-time-in-america-1984"
 FILMS = ["apollo-13-1995", "jaws-1975", "alien-1979", "once-2007", "psycho-1960", "m-1931"]
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND
 
@@ -80,15 +82,21 @@ def whole_job(port: int, folder: Path, kill_at: int, answer: Connection) -> None
         http_client=httpx2.Client(transport=Exchanges(points)),
     )
     outcomes = merged_outcomes(client, folder)
-    answer.send((outcomes.to_json(), points.names))
+    answer.send((outcomes.to_json(orient="split"), points.names))
 
 
-def merged_outcomes(client: openai.OpenAI, folder: Path):
+def merged_outcomes(client: openai.OpenAI, folder: Path) -> pd.DataFrame:
+    """A job with a retry, and then the same table with one row changed."""
     shards = helpers.write(recorded(*FILMS), folder / "films", max_requests=2)
     job = finished(client, shards)
     outcomes = helpers.collect(client, job)
     second = finished(client, helpers.retry(job, outcomes))
-    return helpers.merge(outcomes, helpers.collect(client, second))
+    first = helpers.merge(outcomes, helpers.collect(client, second))
+    changed = helpers.write(recorded(*FILMS[1:], CHANGED), folder / "changed")
+    rest, earlier = helpers.reuse(client, changed)
+    return pd.concat(
+        [first, helpers.merge(earlier, helpers.collect(client, finished(client, rest)))]
+    )
 
 
 def finished(client: openai.OpenAI, shards: list[helpers.Shard]) -> helpers.Job:

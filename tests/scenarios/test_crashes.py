@@ -66,9 +66,10 @@ def test_the_steps_are_found_by_themselves(undisturbed):
         "after POST batches",
         "before GET batches",
         "after GET files",
+        "write answered.sqlite",
     ):
         assert step in steps
-    assert sum(step == "before POST batches" for step in steps) == 4
+    assert sum(step == "before POST batches" for step in steps) == 5
 
 
 @pytest.mark.slow
@@ -80,7 +81,7 @@ def test_a_job_killed_at_any_step_is_paid_once_and_loses_nothing(undisturbed, tm
             assert run_job(port, folder / "jobs", kill_at=point) is None, step
             assert run_job(port, folder / "jobs")[0] == result, step
             marks = marks_at(port)
-        assert len(marks) == len(set(marks)) == 4, step
+        assert len(marks) == len(set(marks)) == 5, step
     with capsys.disabled():
         print(f"\nkilled at {len(steps)} steps")
 
@@ -100,7 +101,7 @@ def test_two_kernels_at_the_same_time_make_one_batch(tmp_path):
             process.join()
         marks = marks_at(port)
     assert results[0] == results[1]
-    assert len(marks) == len(set(marks)) == 4
+    assert len(marks) == len(set(marks)) == 5
 
 
 def test_a_dead_process_holds_no_lock(tmp_path, undisturbed):
