@@ -171,14 +171,17 @@ class _Submission:
         Ends early where the account may create no more; ``pause`` says for how long.
         """
         with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
-            file_ids = list(pool.map(self._uploaded, todo))
-        for shard, file_id in zip(todo, file_ids, strict=True):
+            for shard, file_id in zip(todo, pool.map(self._uploaded, todo), strict=True):
+                with self.records.change(shard) as record:
+                    record.file_id = file_id
+                self._known[shard] = record
+        for shard in todo:
             self.pause = self._until_there_is_room()
             if self.pause:
                 return
             # Before the creation: a kernel that dies in between must not send these rows twice.
             self.records.carried_over(shard)
-            batch = self._create(shard, file_id)
+            batch = self._create(shard, str(self._record(shard).file_id))
             self.account.add(batch)
             self._note(shard, batch)
 
@@ -255,10 +258,7 @@ class _Submission:
             )
         file_id = self._record(shard).file_id
         if file_id is None or not has_file(self.client, file_id):
-            file_id = self._upload(shard)
-            with self.records.change(shard) as record:
-                record.file_id = file_id
-            self._known[shard] = record
+            return self._upload(shard)
         return file_id
 
     def _upload(self, shard: Shard) -> str:

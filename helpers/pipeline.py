@@ -167,11 +167,11 @@ class _Trial:
             )
         except (openai.InternalServerError, openai.BadRequestError, openai.NotFoundError) as error:
             # The row's or the moment's, so others may go well.
-            self.failed.append(f"{custom_id}: {visible(error)}")
+            self.failed.append(f"{custom_id}: {_reason(error)}")
             return
         except openai.APIError as error:
             raise JobError(
-                f"The trial of {custom_id} failed, nothing was submitted: {visible(error)}"
+                f"The trial of {custom_id} failed, nothing was submitted: {_reason(error)}"
             ) from error
         if completion.usage is None:
             raise JobError("The server reports no usage, so the cost cannot be estimated.")
@@ -228,3 +228,9 @@ class _Trial:
             f"longest answers, {budget:.4f} allowed"
         )
         return expected
+
+
+def _reason(error: openai.APIError) -> str:
+    """What the server says, without the wrapping of the SDK."""
+    body = error.body if isinstance(error.body, dict) else {}
+    return visible(body.get("message") or error)

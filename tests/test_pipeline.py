@@ -228,7 +228,7 @@ def test_tokens_of_every_answer_are_counted(finished):
 
 def test_trials_that_all_fail_leave_no_batch_and_no_file(client, wire, folder):
     unknown = [request(f"unknown-{n}", f"{n}", max_completion_tokens=5) for n in range(2)]
-    with pytest.raises(helpers.JobError, match=r"None of the answers tried.*(?s:.)*Not recorded"):
+    with pytest.raises(helpers.JobError, match=r"(?s)None of the answers tried.*Not recorded"):
         helpers.run(client, unknown, folder, budget=1)
     assert wire.calls == [LIST, MODEL, CHAT, CHAT]
 
@@ -238,7 +238,7 @@ def test_one_row_that_is_refused_in_the_trial_does_not_stop_the_others(client, f
     given = [unknown, *requests[:3]]
     outcomes = helpers.run(client, given, folder, budget=1, say=said.append)
     assert outcomes["outcome"].tolist() == ["failed", "ok", "ok", "ok"]
-    assert any(line.startswith("cannot be used: unknown: Error code: 404") for line in said)
+    assert any(line.startswith("cannot be used: unknown: Not recorded") for line in said)
 
 
 def test_a_server_error_in_the_trial_leaves_no_batch_and_no_file(client, wire, folder, requests):
@@ -321,7 +321,7 @@ def test_a_server_error_in_one_trial_does_not_stop_the_job(tmp_path):
     outcomes = helpers.run(client, films, tmp_path / "films", budget=1, say=said.append)
     assert outcomes["outcome"].tolist() == ["ok"] * 4
     assert said[2].startswith("tried: 3, 2 can be used")
-    assert said[3].startswith(f"cannot be used: {films[1]['custom_id']}: Error code: 500")
+    assert said[3] == f"cannot be used: {films[1]['custom_id']}: x"
 
 
 def test_another_number_of_trials_on_the_same_rows_is_fine(client, tmp_path):

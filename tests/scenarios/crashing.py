@@ -44,7 +44,9 @@ class Points:
         elif (
             event == "open" and str(arguments[0]).startswith(self.folder) and arguments[2] & WRITES
         ):
-            self.hit(f"write {Path(arguments[0]).name}")
+            name = Path(arguments[0]).name
+            # A file that is not finished has a name by chance.
+            self.hit(f"write {name.split('-')[0] if name.startswith('.') else name}")
 
 
 class Exchanges(httpx2.BaseTransport):
