@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import httpx2
 import openai
 import pandas as pd
 from openai.types import Batch, FileObject, Model
@@ -110,7 +111,7 @@ def submit(
 
 def unsubmitted(client: openai.OpenAI, shards: list[Shard]) -> list[Shard]:
     """The shards that `submit` would create a batch of, after a look at the server."""
-    return _Submission(client, print, time.sleep).without_batch(shards)
+    return _Submission(client, lambda line: None, lambda seconds: None).without_batch(shards)
 
 
 def check_model(client: openai.OpenAI, model: str, *, today: datetime.date | None = None) -> str:
@@ -293,14 +294,17 @@ class _Submission:
             status = getattr(error, "status_code", 0)
             if getattr(error, "code", None) == "token_limit_exceeded":
                 return _not_created(shard, file_id, error)
-            if 400 <= status < 500 and status != 408:
+            refused = 400 <= status < 500 and status != 408
+            never_sent = isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
+            if refused or never_sent:
                 with self.records.change(shard) as record:
                     record.intent = None
+            if refused:
                 raise JobError(
                     f"The API refused to create the batch for {name}: {visible(error)}. The "
                     "batches created before it go on. Fix the cause, then run the same line again."
                 ) from error
-            found = self._seen_later(shard, file_id, begun - _LAG)
+            found = None if never_sent else self._seen_later(shard, file_id, begun - _LAG)
             if found is None:
                 raise JobError(
                     f"The creation of the batch for {name} was not confirmed ({visible(error)}). "

@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -410,3 +411,14 @@ def test_a_model_that_was_shut_down_is_not_even_tried(wire, client, tmp_path):
     with pytest.raises(helpers.JobError, match=r"shut down on 2026-10-23"):
         helpers.run(client, old, tmp_path / "old", budget=1)
     assert wire.calls == [LIST, "GET /v1/models/gpt-4-turbo"]
+
+
+def test_four_at_once_try_and_pay_as_one(client, wire, folder, requests):
+    with ThreadPoolExecutor(4) as pool:
+        runs = [
+            pool.submit(helpers.run, client, requests[:3], folder, budget=1, say=lambda line: None)
+            for _ in range(4)
+        ]
+        outcomes = [one.result() for one in runs]
+    assert all(one["outcome"].eq("ok").all() for one in outcomes)
+    assert [wire.calls.count(call) for call in (CHAT, UPLOAD, CREATE)] == [3, 1, 1]

@@ -12,6 +12,7 @@ import json
 import pickle
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -313,6 +314,22 @@ def finished_job(folder: Path):
             record.batch = batch
     ids = [f"batch_{number:03}" for number in range(1, len(shards) + 1)]
     return helpers.Job(shards, ids, server), client
+
+
+def ours_bare(folder: Path) -> Callable[[], object]:
+    """CPU time of building with all checks against a bare loop, in turns in this process."""
+    ours, bare = ours_build(folder), limit_build(folder)
+
+    def work():
+        used: dict[str, list[float]] = {"ours": [], "bare": []}
+        for _ in range(5):
+            for name, build in (("ours", ours), ("bare", bare)):
+                begun = time.process_time()
+                build()
+                used[name].append(time.process_time() - begun)
+        return {"ratio": statistics.median(used["ours"]) / statistics.median(used["bare"])}
+
+    return work
 
 
 # many batch files

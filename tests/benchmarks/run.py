@@ -108,6 +108,24 @@ def notebooks() -> list[str]:
     return lines
 
 
+def bare(folder: Path, runs: int) -> list[str]:
+    """Building with all checks against a dict per row and orjson, in CPU time."""
+    found = medians(["ours_bare"], folder, runs)["ours_bare"]
+    ratio = f"{found['ratio']:.2f} times a bare loop"
+    return [f"| build, 50,000 rows, CPU | ours | | {ratio} | {found['grown']:.0f} | |"]
+
+
+def many_files(folder: Path, runs: int) -> list[str]:
+    """The local work of jobs of many batch files: submit, wait and collect."""
+    found = medians(["ours_shards", "ours_manyshards"], folder, runs)
+    each = [case["cpu"] / case["count"] for case in found.values()]
+    return [
+        f"| {case['count']:,.0f} batch files of one request | ours | {case['seconds']:.1f} | "
+        f"{1000 * cpu:.1f} ms of CPU each, {cpu / each[0]:.2f} times | {case['grown']:.0f} | |"
+        for case, cpu in zip(found.values(), each, strict=True)
+    ]
+
+
 def servers(folder: Path, runs: int) -> list[str]:
     """The replay under load, and a batch in front of a model of one's own."""
     found = medians(["ours_walk", "ours_clients", "ours_local"], folder, runs)
@@ -142,6 +160,8 @@ def main() -> None:
         if options.rows > PER_FILE:
             big = prepare(Path(folder, "big"), options.rows)
             print(*million(small, big, options.runs), sep="\n", flush=True)
+        print(*bare(small, options.runs), sep="\n", flush=True)
+        print(*many_files(small, options.runs), sep="\n", flush=True)
         print(*servers(small, options.runs), sep="\n", flush=True)
         print(*notebooks(), sep="\n")
 
