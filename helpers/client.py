@@ -9,26 +9,23 @@ import math
 import os
 import re
 import sqlite3
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import httpx2
 import openai
-from IPython import get_ipython
 
 from helpers.paths import JOBS, ROOT
 from helpers.replay import create_app
 from helpers.replay.local import Upstream
+from helpers.replay.misses import shorten_misses
 from helpers.replay.record import Recorder
 
 MODES = ("replay", "live", "record", "local")
 
 # A local model may take minutes for an answer; that a server is not there shows at once.
 _PATIENCE = httpx2.Timeout(600, connect=5)
-_WIDTH = 96
 
 
 class ModeError(ValueError):
@@ -80,7 +77,7 @@ def _replaying_client(say: Callable[[str], None]) -> openai.OpenAI:
         "replay: no key, no network, no cost. For the real API set COOKBOOK_MODE=live.\n"
         f"The answers are samples written for this cookbook, not a model's output.{takes}"
     )
-    _shorten_misses()
+    shorten_misses()
     return replay_client(seconds=seconds)
 
 
@@ -211,29 +208,3 @@ def _number(name: str, least: float, most: float) -> float | None:
     if not least <= number <= most:
         raise ModeError(f"{name} is {text!r}. Set it to a number from {least:g} to {most:,g}.")
     return number
-
-
-def _shorten_misses() -> None:
-    """In a notebook, lets a request that is not recorded end its cell in a short message.
-
-    Its traceback leads through the SDK, whose frames say nothing of the reason.
-    """
-    shell = get_ipython()
-    # A handler that is there already is the reader's own.
-    if shell is not None and not shell.custom_exceptions:
-        shell.set_custom_exc((openai.NotFoundError,), _show_shortly)
-
-
-def _show_shortly(
-    shell: Any,
-    kind: type[BaseException],
-    error: openai.NotFoundError,
-    traceback: TracebackType,
-    tb_offset: int | None = None,
-) -> None:
-    if error.code != "not_recorded" or not isinstance(error.body, dict):
-        shell.showtraceback((kind, error, traceback), tb_offset=tb_offset)
-        return
-    parts = re.split(r" (?=Here |recorded is |Take back )", str(error.body.get("message")))
-    lines = [line for part in parts for line in textwrap.wrap(part, _WIDTH)]
-    shell._showtraceback(kind, error, lines)
