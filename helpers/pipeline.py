@@ -99,9 +99,18 @@ def run(
         outcomes = merge(outcomes, second)
     if earlier is not None and earlier["source"].any():
         outcomes = merge(earlier, outcomes)
+    _report(outcomes, say)
+    return outcomes
+
+
+def _report(outcomes: pd.DataFrame, say: Callable[[str], None]) -> None:
+    """Says how many rows came to which outcome, and what failed, with an example of each kind."""
     counts = outcomes["outcome"].value_counts()
     say(f"outcomes: {', '.join(f'{n:,} {outcome}' for outcome, n in counts.items())}")
-    return outcomes
+    left = outcomes[outcomes["outcome"] != "ok"]
+    for code, rows in left.groupby("code", sort=False):
+        example = visible(rows["reason"].iloc[0])[:_SHOWN]
+        say(f"{len(rows):,} {visible(code)}, such as {rows.index[0]}: {example}")
 
 
 class _Trial:

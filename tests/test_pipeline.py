@@ -100,9 +100,14 @@ def test_nothing_to_try_again_means_one_batch(client, wire, folder, requests):
     assert wire.calls.count(CREATE) == 1
 
 
-def test_what_cannot_succeed_is_not_tried_again(client, wire, folder, requests):
-    unknown = request("unknown", max_completion_tokens=5)
-    outcomes = helpers.run(client, [*requests[:3], unknown], folder, budget=1, rounds=5)
+def test_what_cannot_succeed_is_not_tried_again_and_is_said_with_an_example(
+    client, wire, folder, requests
+):
+    unknown, said = request("unknown", max_completion_tokens=5), []
+    given = [*requests[:3], unknown]
+    outcomes = helpers.run(client, given, folder, budget=1, rounds=5, say=said.append)
+    assert said[-2:-1] == ["outcomes: 3 ok, 1 failed"]
+    assert said[-1].startswith("1 not_recorded, such as unknown: Not recorded")
     assert outcomes.loc["unknown", ["outcome", "code", "retry"]].tolist() == [
         "failed",
         "not_recorded",
