@@ -2,6 +2,7 @@
 
 import bisect
 import datetime
+import functools
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -40,6 +41,7 @@ class Account:
     """The account's batches as they were listed, known by their content."""
 
     def __init__(self, client: openai.OpenAI):
+        self._client = client
         self.batches: list[Batch] = []
         # The times of creation in Unix seconds, ascending.
         self.created: list[float] = []
@@ -61,10 +63,15 @@ class Account:
     def find(self, shard: Shard, *, file_id: str | None = None) -> Batch | None:
         """The newest batch of this content and round, or of this uploaded file.
 
-        Some servers keep no metadata. A batch that ran nothing counts only if no other did.
+        Some servers keep no metadata; then the files they hold tell. A batch that ran nothing
+        counts only if no other did.
         """
         found = self._by_content.get((shard.sha256, str(shard.round)), [])
         found = found or self._by_file.get(file_id or "", [])
+        if not found and not all(batch.metadata for batch in self.batches):
+            # The name of the upload stands for the content, too.
+            same = self._uploads.get(upload_name(shard), [])
+            found = [batch for upload in same for batch in self._by_file[upload]]
         return max(found, key=lambda b: (not ran_nothing(b), b.created_at), default=None)
 
     def later_round(self, shard: Shard) -> int:
@@ -76,6 +83,14 @@ class Account:
         job = job.split(f"-round-{shard.round}-")[0]
         found = [number for file, number in self._later if file.startswith(f"{job}-round-")]
         return max((number for number in found if number > shard.round), default=0)
+
+    @functools.cached_property
+    def _uploads(self) -> dict[str, list[str]]:
+        """The ids of the uploaded batch files by their names."""
+        found = defaultdict(list)
+        for file in self._client.files.list(purpose="batch"):
+            found[file.filename].append(file.id)
+        return found
 
     @property
     def unfinished(self) -> int:

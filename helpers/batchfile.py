@@ -1,5 +1,6 @@
 """request -> batch file: checked line by line, split into shards, hashed as it is written."""
 
+import errno
 import hashlib
 import os
 import re
@@ -27,6 +28,7 @@ from helpers.checks import (
     Size,
 )
 from helpers.images import PictureError
+from helpers.paths import whole_file
 from helpers.request import RowError
 
 Request = Mapping[str, Any]
@@ -108,11 +110,9 @@ def write(
     _check_limit("max_bytes", max_bytes, MAX_BYTES)
     _check_limit("round", round, MAX_REQUESTS)
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _clear_away(folder.parent)
     checks, packing = Checks(max_bytes), Packing(max_requests, max_bytes)
     drafts: list[_Draft] = []
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_WRITING) as temporary:
+    with _writing(folder.parent) as temporary:
         for line in _lines(requests, checks):
             if packing.begins_a_file(len(line.content), line.inputs):
                 if drafts:
@@ -123,9 +123,33 @@ def write(
         drafts[-1].flush()
         home = _home(folder, [draft.hash.hexdigest() for draft in drafts])
         return [
-            draft.shard(draft.path.replace(home / draft.path.name), checks, round)
-            for draft in drafts
+            draft.shard(_put(draft.path, home / draft.path.name), checks, round) for draft in drafts
         ]
+
+
+def _writing(jobs: Path) -> tempfile.TemporaryDirectory:
+    """A folder for files that are not finished, in the jobs folder, which is made."""
+    try:
+        jobs.mkdir(parents=True, exist_ok=True)
+        _clear_away(jobs)
+        return tempfile.TemporaryDirectory(dir=jobs, prefix=_WRITING)
+    except OSError as error:
+        problem = (
+            f"the folder {jobs} cannot be written ({error}); name another, or set COOKBOOK_JOBS"
+        )
+        raise BatchFileError([problem]) from None
+
+
+def _put(path: Path, target: Path) -> Path:
+    """Moves a finished file, also where the job's folder is a link to another disk."""
+    try:
+        return path.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    with path.open("rb") as content, whole_file(target) as file:
+        shutil.copyfileobj(content, file)
+    return target
 
 
 def read(path: Path) -> Iterator[dict]:

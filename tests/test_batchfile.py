@@ -5,9 +5,13 @@ import json
 import math
 import os
 import resource
+import shutil
 import stat
+import sys
+import tempfile
 import time
 import weakref
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -514,3 +518,25 @@ def test_what_cannot_be_gone_through_is_refused_in_a_sentence(made, wrong):
 def test_what_is_no_list_of_requests_is_refused_by_line(made, wrong):
     with pytest.raises(BatchFileError, match=r"line 1: is a \w+, not an object"):
         made(wrong)
+
+
+# Folders
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another disk is looked for at /dev/shm")
+def test_a_job_folder_on_another_disk_is_written_to(tmp_path):
+    (first,) = write([request()], tmp_path / "job")
+    home = first.path.parent
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        shutil.move(home, Path(elsewhere, "job"))
+        home.symlink_to(Path(elsewhere, "job"))
+        first.path.write_bytes(b"")
+        (again,) = write([request()], tmp_path / "job")
+        assert again == first
+        assert again.path.read_bytes()
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("x", "utf-8")
+    with pytest.raises(BatchFileError, match=r"folder .* cannot be written .*COOKBOOK_JOBS"):
+        write([request()], tmp_path / "file" / "job")
