@@ -17,7 +17,7 @@ from helpers.checks import MAX_REQUESTS
 from helpers.costs import BudgetError, actual, estimate, price
 from helpers.job import Job, JobError, Records, locked, server_of, visible
 from helpers.outcome import answered
-from helpers.reuse import reuse as answered_before
+from helpers.reuse import Known, known_of
 from helpers.table import collect, merge, retry
 
 _SHOWN = 200
@@ -61,22 +61,28 @@ def run(
             "run estimates from at least one request tried with Chat Completions. For other "
             "endpoints take the steps one by one: write, submit, wait, collect."
         )
-    earlier = None
-    if reuse:
-        shards, earlier = answered_before(client, shards, answer)
-        if before := int((earlier["source"] != "").sum()):
-            jobs = ", ".join(sorted({*earlier["source"]} - {""}))
-            say(f"answered before: {before:,}, in {jobs}; to be sent: {len(earlier) - before:,}")
+    known = known_of(client, shards, answer) if reuse else Known(shards, pd.DataFrame(), [], [])
+    if known.asked:
+        shards = known.shards
+        sources = known.outcomes["source"]
+        jobs = ", ".join(sorted({*sources} - {""}))
+        count = int((sources != "").sum())
+        say(f"answered before: {count:,}, in {jobs}; to be sent: {len(sources) - count:,}")
         if not shards:
-            return earlier
+            return known.outcomes
     trial = _Trial(client, shards, try_first, answer)
-    todo, expected = unsubmitted(client, shards), None
-    if todo:
-        trial.ask(budget)
-        expected = trial.report(budget, say)
-    else:
+    expected = None
+    if not unsubmitted(client, shards):
         # The batches exist: no trial, price or budget stands between them and the reader.
         trial.report_if_complete(budget, say)
+    elif known.asked:
+        # What was answered before shows as much as a trial would, and is paid.
+        expected = estimate(shards, known.asked, known.usages)
+        expected.attrs["tried"] = 0.0
+        _say_price(expected, budget, say)
+    else:
+        trial.ask(budget)
+        expected = trial.report(budget, say)
 
     def finished(batch_files: list[Shard], expected: pd.DataFrame | None, limit: float) -> Finished:
         # What exists needs no budget: then there is no estimate either.
@@ -97,10 +103,18 @@ def run(
             say(f"not asked again: {error}")
             break
         outcomes = merge(outcomes, second)
-    if earlier is not None and earlier["source"].any():
-        outcomes = merge(earlier, outcomes)
+    if known.asked:
+        outcomes = merge(known.outcomes, outcomes)
     _report(outcomes, say)
     return outcomes
+
+
+def _say_price(expected: pd.DataFrame, budget: float, say: Callable[[str], None]) -> None:
+    costs = expected["batch_usd"]
+    say(
+        f"price: {costs['expected']:.4f} US dollars expected, {costs['longest']:.4f} with the "
+        f"longest answers, {budget:.4f} allowed"
+    )
 
 
 def _report(outcomes: pd.DataFrame, say: Callable[[str], None]) -> None:
@@ -225,17 +239,15 @@ class _Trial:
             ending = (
                 "Change the request or the answer model, or run this again after a server error."
             )
-            raise JobError("\n- ".join([heading, *useless]) + f"\n{ending}")
+            # One in full is enough to know what to do.
+            shown = [useless[0], *(line[:_SHOWN] for line in useless[1:])] if useless else []
+            raise JobError("\n- ".join([heading, *shown]) + f"\n{ending}")
         say(self.model)
         say(f"tried: {len(self.requests)}, {len(usable)} can be used; the first: {usable[0]}")
         for trial in useless:
             say(f"cannot be used: {trial}")
         expected = estimate(self.shards, self.tried, self.usages, budget=budget)
-        costs = expected["batch_usd"]
-        say(
-            f"price: {costs['expected']:.4f} US dollars expected, {costs['longest']:.4f} with the "
-            f"longest answers, {budget:.4f} allowed"
-        )
+        _say_price(expected, budget, say)
         return expected
 
 

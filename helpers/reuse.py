@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import openai
 import orjson
 import pandas as pd
+from openai.types import CompletionUsage
 from pydantic import BaseModel
 
 from helpers import batchfile
@@ -26,12 +27,23 @@ from helpers.table import Rows, result_path
 
 INDEX = "answered.sqlite"
 _BLOCK = 500
+# So many answers that are taken over say what the others will cost.
+_MEASURED = 200
 _TABLES = """
 create table if not exists files (path text primary key);
 create table if not exists answers (
     key blob primary key, path text, start integer, length integer) without rowid;
 """
 _NOT_SENT = Outcome("missing", "not_sent", "It has no answer yet, and was not sent.")
+
+
+class Known(NamedTuple):
+    """What is to be sent, the outcomes of what is not, and requests with the usage of each."""
+
+    shards: list[Shard]
+    outcomes: pd.DataFrame
+    asked: list[dict]
+    usages: list[CompletionUsage]
 
 
 def reuse(
@@ -48,9 +60,16 @@ def reuse(
     What was decided once is kept, so that running this again gives the same files. A job that was
     submitted already is not taken apart.
     """
+    return known_of(client, shards, answer)[:2]
+
+
+def known_of(
+    client: openai.OpenAI, shards: Sequence[Shard], answer: type[BaseModel] | None
+) -> Known:
+    """What `reuse` finds, and what the answers that are taken over have cost."""
     records = Records(server_of(client))
     if not shards or any(records[shard].batch for shard in shards):
-        return [*shards], _table(shards, {}, answer)
+        return Known([*shards], _table(shards, {}, answer), [], [])
     home = shards[0].path.parent
     mark = hashlib.sha256(records.server.encode()).hexdigest()[:12]
     kept = home / f"reused-{mark}.jsonl"
@@ -62,14 +81,25 @@ def reuse(
     with kept.open("rb") as lines:
         earlier = {line["custom_id"]: line for line in result_lines(lines)}
     table = _table(shards, earlier, answer)
+    requests = (request for shard in shards for request in batchfile.read(shard.path))
+    asked = [*islice((r for r in requests if r["custom_id"] in earlier), _MEASURED)]
+    usages = [_usage(earlier[request["custom_id"]]) for request in asked]
     if not earlier:
-        return [*shards], table
+        return Known([*shards], table, [], [])
     if len(earlier) == len(table):
-        return [], table
+        return Known([], table, asked, usages)
     requests = (request for shard in shards for request in batchfile.read(shard.path))
     todo = (request for request in requests if request["custom_id"] not in earlier)
     largest = max(shard.requests for shard in shards)
-    return batchfile.write(todo, home.with_name(f"{home.name}-rest"), max_requests=largest), table
+    folder = home.with_name(f"{home.name}-rest")
+    return Known(batchfile.write(todo, folder, max_requests=largest), table, asked, usages)
+
+
+def _usage(line: dict) -> CompletionUsage:
+    outcome = outcome_of(line)
+    return CompletionUsage.construct(
+        prompt_tokens=outcome.prompt_tokens, completion_tokens=outcome.completion_tokens
+    )
 
 
 def _table(

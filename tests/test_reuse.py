@@ -56,7 +56,7 @@ def test_a_table_with_one_row_changed_sends_one_request(client, wire, tmp_path, 
     assert sent(client)[0] == [ALL_OK[10]["custom_id"]]
     assert outcomes.index.tolist() == [request["custom_id"] for request in requests]
     assert outcomes["outcome"].tolist() == ["ok"] * 10
-    assert [wire.calls.count(call) for call in (CHAT, UPLOAD, CREATE)] == [1, 1, 1]
+    assert [wire.calls.count(call) for call in (CHAT, UPLOAD, CREATE)] == [0, 1, 1]
     assert any(line.startswith("answered before: 9, in films-") for line in said)
 
 
@@ -148,3 +148,20 @@ def test_step_by_step_it_is_one_step(client, tmp_path, first):
     assert outcomes["outcome"].tolist() == ["ok"] * 10
     assert all(isinstance(kinds, list) for kinds in outcomes["categories"])
     assert outcomes["retry"].tolist() == [False] * 10
+
+
+def test_rows_that_failed_before_do_not_stop_new_ones(client, wire, tmp_path):
+    refused = recorded("the-silence-of-the-lambs-1991")
+    helpers.run(client, [*refused, *ALL_OK[:3]], tmp_path / "films", budget=1, answer=Film)
+    wire.calls.clear()
+    grown = [*refused, *ALL_OK[:5]]
+    outcomes = helpers.run(client, grown, tmp_path / "films", budget=1, answer=Film)
+    assert outcomes["outcome"].tolist() == ["failed", *["ok"] * 5]
+    assert wire.calls.count(CHAT) == 0
+    assert sorted(sent(client)[0]) == sorted(r["custom_id"] for r in [*refused, *ALL_OK[3:5]])
+
+
+def test_what_is_sent_beside_what_is_taken_over_keeps_to_the_budget(client, wire, tmp_path, first):
+    with pytest.raises(helpers.BudgetError):
+        helpers.run(client, changed(ALL_OK[:10], 4), tmp_path / "films", budget=0.000001)
+    assert len(sent(client)) == 1
