@@ -11,7 +11,6 @@ from faults import Faults
 from helpers.replay import create_app
 from support import Wire, connect
 
-
 # The same examples in every run; --hypothesis-profile=default looks for others.
 settings.register_profile("steady", derandomize=True)
 settings.load_profile("steady")
