@@ -27,6 +27,7 @@ from helpers.job import (
     counts_of,
     errors_of,
     server_of,
+    visible,
 )
 from helpers.outcome import TOKENS, Outcome, fields_of, outcome_of, result_lines
 from helpers.paths import clear_away, whole_file
@@ -239,6 +240,9 @@ class Rows:
             # An answer that came is not lost behind an error for the same row.
             if place is None or (ok[place] == "ok" and outcome.outcome != "ok"):
                 continue
+            if outcome.reason:
+                # It is read on a screen; an answer is data, and stays as it is.
+                outcome = outcome._replace(reason=visible(outcome.reason))
             # The last field, round, stays that of the shard.
             for column, value in zip(columns, outcome[:-1], strict=True):
                 column[place] = value

@@ -716,3 +716,12 @@ def test_a_finished_job_needs_no_server(client, films, tmp_path):
     nowhere = connect(httpx2.MockTransport(unreachable), max_retries=0)
     job = run(nowhere, helpers.write(films, tmp_path / "films"))
     assert helpers.collect(nowhere, job).equals(before)
+
+
+def test_a_reason_cannot_steer_a_terminal_and_an_answer_stays_as_it_is(tmp_path):
+    answers = {"a": [(400, error("No\x1b[2J\nok"))], "b": [(200, completion("\x1b[2J"))]}
+    client = answering(tmp_path, answers)
+    job = run(client, helpers.write(requests("a", "b"), tmp_path / "job"))
+    outcomes = helpers.collect(client, job)
+    assert outcomes.loc["a", "reason"] == r"No\x1b[2J\nok"
+    assert outcomes.loc["b", "answer"] == "\x1b[2J"
