@@ -162,12 +162,16 @@ class Records:
 def all_records(jobs: Path, server: str) -> Iterator[tuple[Shard, Record]]:
     """Every batch file under a jobs folder that was sent to the server, and its record."""
     records = Records(server)
-    for pattern in ("*/requests-*.json", "*/round-*/requests-*.json"):
-        for path in sorted(jobs.glob(pattern)):
-            with contextlib.suppress(JobError):
-                shard = _shard(path)
-                if (record := records[shard]).batch:
-                    yield shard, record
+    for folder in sorted(jobs.iterdir()):
+        # What begins with a dot is not finished, and may be gone in a moment.
+        if folder.name.startswith(".") or not folder.is_dir():
+            continue
+        for pattern in ("requests-*.json", "round-*/requests-*.json"):
+            for path in sorted(folder.glob(pattern)):
+                with contextlib.suppress(JobError):
+                    shard = _shard(path)
+                    if (record := records[shard]).batch:
+                        yield shard, record
 
 
 @contextlib.contextmanager

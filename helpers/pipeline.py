@@ -1,5 +1,6 @@
 """All steps in one call, for somebody who has read the notebooks."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
@@ -11,11 +12,12 @@ import pandas as pd
 from openai.types import Batch, CompletionUsage
 from pydantic import BaseModel
 
-from helpers.batch import check_model, submit, unsubmitted, wait
+from helpers.batch import check_model, submit, unsubmitted
+from helpers.batch import wait as wait_for
 from helpers.batchfile import Shard, read, write
 from helpers.checks import MAX_REQUESTS
 from helpers.costs import BudgetError, actual, estimate, price
-from helpers.job import Job, JobError, Records, locked, server_of, visible
+from helpers.job import Job, JobError, Records, locked, look, server_of, visible
 from helpers.outcome import answered
 from helpers.reuse import Known, known_of
 from helpers.table import collect, merge, retry
@@ -38,6 +40,7 @@ def run(
     rounds: int = 2,
     max_requests: int = MAX_REQUESTS,
     reuse: bool = True,
+    wait: bool = True,
     show: Callable[[list[Batch]], Any] | None = None,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
@@ -48,7 +51,8 @@ def run(
     estimates the cost from them (`BudgetError` above ``budget`` US dollars), and only then submits.
     What this server has answered before, in any job of the same jobs folder, is taken over and not
     paid again, unless with ``reuse=False``; a column ``source`` then says where each row came from.
-    Waits, collects, and sends what can succeed on another try again, in up to ``rounds`` rounds.
+    Waits, collects, and sends what can succeed on another try again, in up to ``rounds`` rounds;
+    with ``wait=False`` it returns at once, and rows of batches that have not ended are missing.
     Safe to run again: what was tried, submitted or collected is not paid twice. ``say`` gets a line
     for everything found in order before the job starts, and the counts at its end; ``show`` is that
     of `wait`.
@@ -88,8 +92,14 @@ def run(
         # What exists needs no budget: then there is no estimate either.
         limited = None if expected is None else limit
         job = submit(client, batch_files, expected=expected, budget=limited, say=say)
-        wait(client, job, show=show, say=say)
-        return job, collect(client, job, answer)
+        if wait or look(client, job).over:
+            wait_for(client, job, show=show, say=say)
+            return job, collect(client, job, answer)
+        say("submitted: the batches are on their way. Run the same lines again to collect them.")
+        with warnings.catch_warnings():
+            # That they have not ended was just said.
+            warnings.simplefilter("ignore", UserWarning)
+            return job, collect(client, job, answer)
 
     job, outcomes = finished(shards, expected, budget)
     sent = {*shards}

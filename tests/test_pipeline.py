@@ -427,3 +427,17 @@ def test_four_at_once_try_and_pay_as_one(client, wire, folder, requests):
         outcomes = [one.result() for one in runs]
     assert all(one["outcome"].eq("ok").all() for one in outcomes)
     assert [wire.calls.count(call) for call in (CHAT, UPLOAD, CREATE)] == [3, 1, 1]
+
+
+def test_a_job_can_be_submitted_today_and_collected_tomorrow(client, wire, folder, requests):
+    said = []
+    today = helpers.run(client, requests, folder, budget=1, wait=False, say=said.append)
+    assert today["outcome"].tolist() == ["missing"] * 4
+    assert "Run the same lines again to collect them." in said[-3]
+    for _ in range(5):
+        client.batches.retrieve(next(iter(client.batches.list())).id)
+    tomorrow = helpers.run(client, requests, folder, budget=1, wait=False)
+    assert tomorrow["outcome"].tolist() in ([*["ok"] * 3, "missing"], ["ok"] * 4)
+    after = helpers.run(client, requests, folder, budget=1)
+    assert after["outcome"].tolist() == ["ok"] * 4
+    assert wire.calls.count(CREATE) == 2
