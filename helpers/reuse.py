@@ -78,8 +78,13 @@ def known_of(
             found = _Index(home.parent, records.server).answers(shards, answer)
             with whole_file(kept) as file:
                 file.writelines(orjson.dumps(line) + b"\n" for line in found)
-    with kept.open("rb") as lines:
-        earlier = {line["custom_id"]: line for line in result_lines(lines)}
+            if not kept.stat().st_size:
+                # Nothing was decided: as long as nothing is sent, another job may answer.
+                kept.unlink()
+    earlier = {}
+    if kept.exists():
+        with kept.open("rb") as lines:
+            earlier = {line["custom_id"]: line for line in result_lines(lines)}
     table = _table(shards, earlier, answer)
     requests = (request for shard in shards for request in batchfile.read(shard.path))
     asked = [*islice((r for r in requests if r["custom_id"] in earlier), _MEASURED)]

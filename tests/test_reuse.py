@@ -165,3 +165,11 @@ def test_what_is_sent_beside_what_is_taken_over_keeps_to_the_budget(client, wire
     with pytest.raises(helpers.BudgetError):
         helpers.run(client, changed(ALL_OK[:10], 4), tmp_path / "films", budget=0.000001)
     assert len(sent(client)) == 1
+
+
+def test_what_another_job_answers_before_anything_is_sent_is_taken_over(client, tmp_path):
+    shards = helpers.write(ALL_OK[:5], tmp_path / "films")
+    assert helpers.reuse(client, shards)[0] == shards
+    helpers.run(client, ALL_OK[2:5], tmp_path / "others", budget=1, say=lambda line: None)
+    (rest,), _ = helpers.reuse(client, shards)
+    assert rest.requests == 2
