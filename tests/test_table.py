@@ -4,7 +4,10 @@ import contextlib
 import datetime
 import enum
 import json
+import os
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import openai
@@ -725,3 +728,22 @@ def test_a_reason_cannot_steer_a_terminal_and_an_answer_stays_as_it_is(tmp_path)
     outcomes = helpers.collect(client, job)
     assert outcomes.loc["a", "reason"] == r"No\x1b[2J\nok"
     assert outcomes.loc["b", "answer"] == "\x1b[2J"
+
+
+def test_two_that_collect_at_once_get_all_rows_each(client, tmp_path):
+    job = run(client, helpers.write(recorded()[:40], tmp_path / "films", max_requests=5))
+    with ThreadPoolExecutor(4) as pool:
+        tables = [pool.submit(helpers.collect, client, job) for _ in range(4)]
+        first, *others = [table.result() for table in tables]
+    assert "missing" not in set(first["outcome"])
+    assert all(other.equals(first) for other in others)
+
+
+def test_what_dead_processes_left_unfinished_is_cleared_away_after_a_day(client, shards):
+    job = run(client, shards)
+    old, young = (job.folder / f".requests-001-{name}.part" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_text("{", "utf-8")
+    os.utime(old, times=(time.time() - 90_000,) * 2)
+    helpers.collect(client, job)
+    assert (old.exists(), young.exists()) == (False, True)

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 import helpers
+from faults import Faults
 from helpers.replay import create_app
 from support import CREATE, LIST, UPLOAD, Wire, connect, forget, on, recorded, run
 
@@ -219,6 +220,30 @@ def test_a_queue_that_is_full_at_the_creation_is_waited_for(client, wire, shards
     assert [batch.status for batch in batches] == ["completed"]
     assert helpers.collect(client, job)["outcome"].tolist() == ["ok"] * 4
     assert wire.calls.count(CREATE) == 2
+
+
+def test_a_job_of_others_that_leaves_the_queue_is_no_sign_of_a_file_too_large(tmp_path, shards):
+    wire = Wire(create_app(tmp_path / "replay.sqlite", faults=Faults()))
+    client = connect(wire, max_retries=0)
+    full = {"code": "token_limit_exceeded", "message": "The queue is full.", "line": None}
+    fault = {"at": "validation", "fault": "errors", "value": [full], "times": 2}
+    client.put("/replay", body={"faults": [fault]}, cast_to=object)
+    job = helpers.submit(client, shards)
+
+    def others_run(call, exchange):
+        response = exchange()
+        # Until our second try they fill the queue; then it is empty.
+        if call != LIST or wire.calls.count(CREATE) > 1:
+            return response
+        answer = json.loads(response.read())
+        other = {"id": "batch_9", "status": "in_progress", "input_file_id": "file-9"}
+        answer["data"].append({**answer["data"][0], **other, "metadata": {"of": "others"}})
+        return httpx2.Response(200, json=answer)
+
+    wire.disturb = others_run
+    helpers.wait(client, job, sleep=no_pause, show=lambda batches: None)
+    assert helpers.collect(client, job)["outcome"].tolist() == ["ok"] * 4
+    assert wire.calls.count(CREATE) == 3
 
 
 @pytest.mark.parametrize(
