@@ -192,4 +192,4 @@ def _line(batch: Batch) -> tuple:
     tokens = (getattr(batch.usage, name, 0) or 0 for name in ("input_tokens", "output_tokens"))
     created = datetime.datetime.fromtimestamp(moment(batch.created_at) or 0, datetime.UTC)
     file = visible((batch.metadata or {}).get("file", ""))
-    return file, batch.status, created, total, done, failed, *tokens
+    return file, visible(batch.status), created, total, done, failed, *tokens

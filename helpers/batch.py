@@ -406,7 +406,7 @@ def wait(
     show = show or Progress(job, cancel=functools.partial(cancel, client, job), say=say)
     begun, pause, failures = time.time(), _FIRST_PAUSE, 0
     watch = Watch(client, job)
-    queue = _Queue(watch, sleep)
+    queue = _Queue(watch, say, sleep)
     try:
         while True:
             try:
@@ -436,8 +436,8 @@ def wait(
 class _Queue:
     """Creates refused batches again, one at a time, when something has changed at the server."""
 
-    def __init__(self, watch: Watch, sleep: Callable[[float], None]):
-        self.watch, self.sleep = watch, sleep
+    def __init__(self, watch: Watch, say: Callable[[str], None], sleep: Callable[[float], None]):
+        self.watch, self.say, self.sleep = watch, say, sleep
         self.running_at_last_try: int | None = None
         self.tried_alone: set[int] = set()
 
@@ -449,17 +449,17 @@ class _Queue:
         place = now.waiting[0]
         shard = self.watch.job.shards[place]
         if place in self.tried_alone:
+            reason = visible(errors_of(now.batches[place])[0].message)
             raise JobError(
-                f"{shard.path.name} is larger than the whole queue: "
-                f"{errors_of(now.batches[place])[0].message} Send its rows in smaller files: "
-                "collect, then retry(job, outcomes, max_requests=...). Rows that have an answer "
-                "stay."
+                f"{shard.path.name} is larger than the whole queue: {reason} Send its rows in "
+                "smaller files: collect, then retry(job, outcomes, max_requests=...). Rows that "
+                "have an answer stay."
             )
         # Only an empty queue that refuses a batch is too small for it: others fill it, too.
         if not running and Account(self.watch.client).unfinished == 0:
             self.tried_alone.add(place)
         self.running_at_last_try = running
         try:
-            submit(self.watch.client, [shard], sleep=self.sleep)
+            submit(self.watch.client, [shard], say=self.say, sleep=self.sleep)
         finally:
             self.watch.forget(place)

@@ -9,16 +9,12 @@ import pytest
 import helpers
 from helpers import account
 from helpers.client import replay_client
-from support import CREATE, LIST, UPLOAD, connect, forget, on, recorded, run
+from support import CREATE, LIST, UPLOAD, connect, forget, no_pause, on, recorded, run
 
 
 @pytest.fixture
 def shards(tmp_path):
     return helpers.write(recorded()[:4], tmp_path / "films", max_requests=2)
-
-
-def no_pause(seconds):
-    pass
 
 
 # list

@@ -11,7 +11,20 @@ import pytest
 import helpers
 from helpers.job import Records
 from helpers.replay import create_app
-from support import CREATE, LIST, UPLOAD, Wire, connect, forget, lost, on, recorded, request, run
+from support import (
+    CREATE,
+    LIST,
+    UPLOAD,
+    Wire,
+    connect,
+    forget,
+    lost,
+    no_pause,
+    on,
+    recorded,
+    request,
+    run,
+)
 
 SERVER = "http://replay.invalid/v1/"
 SERVER_ERROR = {"error": {"message": "The server had an error.", "type": "server_error"}}
@@ -43,10 +56,6 @@ def without_pause_header(call, exchange):
 
 def interrupt(seconds):
     raise KeyboardInterrupt
-
-
-def no_pause(seconds):
-    pass
 
 
 def ids_in(path):

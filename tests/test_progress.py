@@ -177,3 +177,10 @@ def test_a_cancellation_that_fails_can_be_tried_again():
     box.children[0].click()
     box.children[1].click()
     assert shown(box) == ["Not cancelled: no connection", "Cancel the job"]
+
+
+def test_what_a_server_names_cannot_steer_a_terminal(client, tmp_path, said):
+    shards = helpers.write(recorded()[:2], tmp_path / "films")
+    batch = client.batches.retrieve(helpers.submit(client, shards).batch_ids[0])
+    helpers.Progress(say=said.append)([batch.model_copy(update={"id": "batch_\x1b[2J\n1"})])
+    assert said[0] == r"batch_\x1b[2J\n1: validating"

@@ -19,7 +19,7 @@ import helpers
 from helpers.client import replay_client
 from helpers.job import Records
 from helpers.replay import create_app
-from support import CREATE, Wire, completion, connect, error, line, recorded, request, run
+from support import CREATE, Wire, completion, connect, error, line, no_pause, recorded, request, run
 
 SERVER_ERROR_ONCE = "apollo-13-1995"
 REFUSED = "the-silence-of-the-lambs-1991"
@@ -78,10 +78,6 @@ def requests(*ids):
 
 def ids_of(asked):
     return [one["custom_id"] for one in asked]
-
-
-def no_pause(seconds):
-    pass
 
 
 def unreachable(request):

@@ -54,7 +54,9 @@ class Progress:
         say: Callable[[str], None] = print,
     ):
         self._ids = {*job.batch_ids} if job else set()
-        self._cancel_job, self._say = cancel, say
+        self._cancel_job = cancel
+        # Ids, statuses and messages come from a server.
+        self._say: Callable[[str], None] = lambda line: say(visible(line))
         self._begun = time.monotonic()
         self._said = 0
         self._moved: dict[str, int] = {}
@@ -191,7 +193,7 @@ def _lines(batches: list[Batch]) -> Iterator[str]:
 
 def _counts(batch: Batch) -> str:
     if batch.status == "failed" and (errors := errors_of(batch)):
-        return f", {visible(errors[0].message)}"
+        return f", {errors[0].message}"
     done, failed, total = counts_of(batch)
     return f", {done} ok and {failed} failed of {total}" if total else ""
 

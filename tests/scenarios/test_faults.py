@@ -11,7 +11,7 @@ from werkzeug.serving import make_server
 import helpers
 from faults import Faults
 from helpers.replay import create_app
-from support import forget, recorded
+from support import forget, no_pause, recorded
 
 FILMS = ["jaws-1975", "alien-1979", "once-2007", "psycho-1960", "m-1931"]
 GOOD = [request["custom_id"] for request in recorded(*FILMS)]
@@ -57,10 +57,6 @@ def script(client):
 @pytest.fixture
 def shards(tmp_path):
     return helpers.write(recorded(*GOOD), tmp_path / "films")
-
-
-def no_pause(seconds):
-    pass
 
 
 def finished(client, shards):

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 import helpers
 from faults import Faults
 from helpers.replay import create_app
-from support import connect, forget, recorded
+from support import connect, forget, no_pause, recorded
 
 # Two that fail once with a server error, one refused, one cut off, and good ones.
 FILMS = [
@@ -51,10 +51,6 @@ scripts = st.fixed_dictionaries(
     },
     optional={"queue_tokens": st.just(ROOM_FOR_A_FEW), "expire_after": st.integers(0, 3)},
 )  # fmt: skip
-
-
-def no_pause(seconds):
-    pass
 
 
 class Server:

@@ -12,7 +12,7 @@ import pytest
 import helpers
 from faults import Faults
 from helpers.replay import create_app
-from support import CREATE, LIST, UPLOAD, Wire, connect, forget, on, recorded, run
+from support import CREATE, LIST, UPLOAD, Wire, connect, forget, no_pause, on, recorded, run
 
 
 @pytest.fixture
@@ -23,10 +23,6 @@ def client(wire):
 @pytest.fixture
 def shards(tmp_path):
     return helpers.write(recorded()[:4], tmp_path / "films")
-
-
-def no_pause(seconds):
-    pass
 
 
 def giving(wire, **facts):
