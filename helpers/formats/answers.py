@@ -26,26 +26,14 @@ def tokens_of(usage: Any) -> Tokens:
     Chat Completions, Completions and Embeddings say ``prompt``, all others ``input``:
     openai/types/completion_usage.py, openai/types/responses/response_usage.py.
     """
-    if not isinstance(usage, dict):
-        return _NO_TOKENS
-    get = usage.get
-    prompt = count_of(get("prompt_tokens") or get("input_tokens"))
-    completion = count_of(get("completion_tokens") or get("output_tokens"))
-    details = get("prompt_tokens_details") or get("input_tokens_details")
-    cached: Any = 0
-    written: Any = 0
-    if isinstance(details, dict):
-        cached, written = details.get("cached_tokens"), details.get("cache_write_tokens")
-    if cached or written:
-        # Parts of the prompt: more of them than of it would make a negative price.
-        cached = min(prompt, count_of(cached))
-        written = min(prompt - cached, count_of(written))
-    return new(Tokens, (prompt, cached or 0, written or 0, completion))
-
-
-# The constructor of a NamedTuple takes three times as long.
-new = tuple.__new__
-_NO_TOKENS = Tokens(0, 0, 0, 0)
+    usage = as_object(usage)
+    prompt = count_of(usage.get("prompt_tokens") or usage.get("input_tokens"))
+    completion = count_of(usage.get("completion_tokens") or usage.get("output_tokens"))
+    details = as_object(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
+    # Parts of the prompt: more of them than of it would make a negative price.
+    cached = min(prompt, count_of(details.get("cached_tokens")))
+    written = min(prompt - cached, count_of(details.get("cache_write_tokens")))
+    return Tokens(prompt, cached, written, completion)
 
 
 class Cause(NamedTuple):
@@ -93,17 +81,37 @@ class Said(NamedTuple):
 _FILTERED = Cause("content_filter", "The content filter stopped the answer.", False)
 
 
-def usual(body: dict) -> str:
-    """The text of an answer of Chat Completions that is fine, as nearly all are; '' for others."""
+def usual(line: dict) -> tuple[str, tuple[int, int, int, int]] | None:
+    """Text and tokens of a line of Chat Completions that is fine in every way, as nearly all are.
+
+    It says nothing that `said_in` and `tokens_of` would not say, in a fifth of the time.
+    """
     try:
+        response = line["response"]
+        body = response["body"]
         (choice,) = body["choices"]
-        message = choice["message"]
+        message, usage = choice["message"], body["usage"]
         content = message["content"]
-        if choice["finish_reason"] == "stop" and not message.get("refusal"):
-            return content if isinstance(content, str) and content.strip() else ""
+        prompt, completion = usage["prompt_tokens"], usage["completion_tokens"]
+        details = usage.get("prompt_tokens_details") or {}
+        cached = details.get("cached_tokens") or 0
+        written = details.get("cache_write_tokens") or 0
+        if (
+            response["status_code"] == 200
+            and choice["finish_reason"] == "stop"
+            and not message.get("refusal")
+            and isinstance(content, str)
+            and content.strip()
+            and type(prompt) is type(cached) is type(written) is type(completion) is int
+            and 0 <= cached
+            and 0 <= written
+            and cached + written <= prompt < _MOST
+            and 0 <= completion < _MOST
+        ):
+            return content, (prompt, cached, written, completion)
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
-    return ""
+    return None
 
 
 def said_in(body: dict, tokens: Tokens) -> Iterator[Said]:
