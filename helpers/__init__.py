@@ -17,6 +17,7 @@ The files, in the order of that road:
     images.py      pictures as parts of a request
     client.py      the OpenAI client for replay, live, record or local: connect
     paths.py       where things are
+    bars.py        how far long work on this machine is
 
 Folders that may be skipped:
 
