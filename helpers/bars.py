@@ -12,6 +12,7 @@ from tqdm import tqdm
 # Work that is over by then shows nothing: what a cell leaves on the page does not depend on time.
 _AFTER = 3.0
 _BETWEEN = 0.5
+BYTES = "B"
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Bar(tqdm):
         file: Any = None,
     ):
         super().__init__(
-            desc=what, total=total, unit=unit, unit_scale=True, delay=after, leave=False,
+            desc=what, total=total, unit=unit, unit_scale=unit == BYTES, delay=after, leave=False,
             mininterval=_BETWEEN, miniters=1, file=file, disable=False if in_jupyter() else None,
         )  # fmt: skip
 
@@ -65,18 +66,16 @@ Bar.set_lock(threading.RLock())
 
 
 def along(
-    items: Iterable[T],
-    what: str,
-    *,
-    size: Callable[[T], int] = lambda item: 1,
-    unit: str = " rows",
+    items: Iterable[T], what: str, *, size: Callable[[T], int] = lambda item: 1, **options: Any
 ) -> Iterator[T]:
-    """The items, one after the other, with a bar of those that were worked on.
+    """The items, one after the other, with a `Bar` of those that were worked on.
 
-    ``size`` says how many rows an item stands for.
+    ``size`` says how many rows an item stands for. To be named in the loop alone: then the bar goes
+    with it, also when the loop fails.
     """
-    total = sum(map(size, items)) if isinstance(items, Sized) else None
-    with Bar(what, total=total, unit=unit) as bar:
+    if isinstance(items, Sized):
+        options.setdefault("total", sum(map(size, items)))
+    with Bar(what, **options) as bar:
         for item in items:
             yield item
             bar.update(size(item))

@@ -17,6 +17,7 @@ import pandas as pd
 from openai.types import Batch, FileObject, Model
 
 from helpers.account import Account, cancel, has_file, label, upload_name
+from helpers.bars import BYTES, Bar, Counted
 from helpers.batchfile import Shard, ids, sha256_of
 from helpers.checks import SeenIds
 from helpers.costs import check_budget
@@ -171,7 +172,8 @@ class _Submission:
 
         Ends early where the account may create no more; ``pause`` says for how long.
         """
-        with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
+        self.uploading = Bar("uploading", total=sum(shard.bytes for shard in todo), unit=BYTES)
+        with self.uploading, ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
             for shard, file_id in zip(todo, pool.map(self._uploaded, todo), strict=True):
                 with self.records.change(shard) as record:
                     record.file_id = file_id
@@ -266,7 +268,7 @@ class _Submission:
         name = upload_name(shard)
         for pause in (*_UPLOAD_PAUSES, None):
             try:
-                with shard.path.open("rb") as content:
+                with Counted(shard.path, self.uploading) as content:
                     upload = self.client.files.create(file=(name, content), purpose="batch")
                 return given(upload, FileObject, self.client).id
             except OUTAGES as error:

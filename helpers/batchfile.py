@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from helpers.bars import Bar
 from helpers.checks import (
     MAX_BYTES,
     MAX_INPUTS,
@@ -112,12 +113,12 @@ def write(
     folder = Path(folder)
     checks, packing = Checks(max_bytes), Packing(max_requests, max_bytes)
     drafts: list[_Draft] = []
-    with _writing(folder.parent) as temporary:
+    with _writing(folder.parent) as temporary, Bar("writing") as bar:
         for line in _lines(requests, checks):
             if packing.begins_a_file(len(line.content), line.inputs):
                 if drafts:
                     drafts[-1].flush()
-                drafts.append(_Draft(Path(temporary, f"requests-{packing.files:03}.jsonl")))
+                drafts.append(_Draft(Path(temporary, f"requests-{packing.files:03}.jsonl"), bar))
             drafts[-1].append(line)
         checks.finish()
         drafts[-1].flush()
@@ -265,6 +266,7 @@ class _Draft:
     """A batch file while it is written: lines are hashed and written a megabyte at a time."""
 
     path: Path
+    bar: Bar
     requests: int = 0
     size: int = 0
     answer_tokens: int = 0
@@ -292,6 +294,7 @@ class _Draft:
         with os.fdopen(os.open(self.path, mode, 0o600), "ab") as file:
             file.write(content)
         self.requests += len(lines)
+        self.bar.update(len(lines))
         self.size += len(content)
         caps = [line.answer_tokens for line in lines]
         self.answer_tokens += sum(caps)

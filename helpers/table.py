@@ -15,6 +15,7 @@ from openai.types import Batch
 from pydantic import BaseModel
 
 from helpers import batchfile
+from helpers.bars import BYTES, Bar, along
 from helpers.batchfile import Shard
 from helpers.checks import CAPS
 from helpers.job import (
@@ -68,7 +69,7 @@ def collect(
     """
     results, rows = _Results(client, job, sleep), Rows(answer)
     running, lost = 0, 0
-    for place, shard in enumerate(job.shards):
+    for place, shard in enumerate(along(job.shards, "collecting", size=lambda s: s.requests)):
         batch, paths = results.of(place)
         running += batch.status not in FINAL
         rows.begin(shard, _missing(batch))
@@ -172,10 +173,11 @@ class _Results:
     def _download(self, file_id: str, path: Path) -> None:
         """Counts only in full length, and ends where the server said that the file does."""
         announced = self.client.files.retrieve(file_id).bytes or 0
-        with whole_file(path) as file:
+        bar = Bar("downloading", total=announced or None, unit=BYTES)
+        with whole_file(path) as file, bar:
             with self.client.files.with_streaming_response.content(file_id) as response:
                 for piece in response.iter_bytes():
-                    file.write(piece)
+                    bar.update(file.write(piece))
                     if announced and file.tell() > announced:
                         raise JobError(
                             f"{path.name} is longer than the {announced:,} bytes that the server "
