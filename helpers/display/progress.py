@@ -118,17 +118,19 @@ class Progress:
     def _moves(self, batches: list[Batch]) -> list["_Move"]:
         """What has a bar each: every batch, or all of them together."""
         if len(batches) <= _FEW:
-            return [_Move(batch.id, *counts_of(batch), _state(batch)) for batch in batches]
+            return [
+                _Move(b.id, *counts_of(b), _state(b), b.status == "in_progress") for b in batches
+            ]
         done, failed, total = map(sum, zip(*map(counts_of, batches), strict=True))
-        state = "in_progress" if any(map(_runs, batches)) else ""
         # None of them has lines of its own, so the beginning is said as well.
         self._tenths.setdefault(_all(batches), -1)
-        return [_Move(_all(batches), done, failed, max(total, self._requests), state)]
+        total = max(total, self._requests)
+        return [_Move(_all(batches), done, failed, total, "", any(map(_runs, batches)))]
 
     def _say_moves(self, moves: list["_Move"], so_far: str) -> None:
         for move in moves:
             tenth = 10 * move.moved // max(move.total, 1)
-            if move.state == "in_progress" and tenth > self._tenths.get(move.name, 0):
+            if move.runs and tenth > self._tenths.get(move.name, 0):
                 self._tenths[move.name] = tenth
                 self._say(f"{move.name}: {move.moved:,} of {move.total:,}, {so_far}")
             if move.state == _NO_ROOM and move.name not in self._tenths:
@@ -162,6 +164,7 @@ class _Move(NamedTuple):
     failed: int
     total: int
     state: str
+    runs: bool
 
     @property
     def moved(self) -> int:
@@ -172,12 +175,12 @@ class _View:
     """A bar and a text per move, a text for all of them, and the button."""
 
     def __init__(self, count: int, cancel: Callable | None):
-        from ipywidgets import HBox, IntProgress, Label, Layout, VBox
+        from ipywidgets import HTML, HBox, IntProgress, Label, Layout, VBox
 
         wide = Layout(flex="1 1 auto", min_width="60px")
         self.bars = [IntProgress(value=0, max=1, layout=wide) for _ in range(count)]
         self.texts = [Label(layout=Layout(flex="0 0 20em")) for _ in range(count)]
-        self.summary = Label()
+        self.summary = HTML()
         lines = [HBox(pair) for pair in zip(self.bars, self.texts, strict=True)]
         button = [_cancel_button(cancel)] if cancel else []
         self.box = VBox([*lines, self.summary, *button])
@@ -190,12 +193,17 @@ class _View:
             bar.max, bar.value = max(move.total, 1), move.moved
             said = f"{move.moved:,} of {move.total:,}, {move.failed:,} failed, {move.state}"
             text.value = said.removesuffix(", ")
-        self.summary.value = so_far
+        self.summary.value = _paragraph(so_far)
 
     def close(self) -> None:
         self.box.close()
         # A saved notebook would show an error in the place of a view that is gone.
         self.place.update({}, raw=True)
+
+
+def _paragraph(text: str) -> str:
+    """HTML of a text that may need more than one line: the line height of a widget is for one."""
+    return f'<div style="line-height:1.5">{html.escape(text)}</div>'
 
 
 def _cancel_button(cancel: Callable[[Callable[[str], None]], None]):
@@ -213,9 +221,7 @@ def _cancel_button(cancel: Callable[[Callable[[str], None]], None]):
     box = HBox([ask])
 
     def answer(text: str, *more: Button) -> None:
-        # The line height: that of a widget is made for one line.
-        words = HTML(f'<div style="line-height:1.5">{html.escape(text)}</div>')
-        box.children = [words, *more]
+        box.children = [HTML(_paragraph(text)), *more]
 
     def go(_) -> None:
         try:
