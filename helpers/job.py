@@ -57,6 +57,12 @@ class Job:
     def folder(self) -> Path:
         return self.shards[0].path.parent
 
+    @property
+    def parts(self) -> list["Job"]:
+        """A job for each batch file, to collect one after the other, or each on another machine."""
+        each = zip(self.shards, self.batch_ids, strict=True)
+        return [Job([shard], [batch_id], self.server) for shard, batch_id in each]
+
 
 @dataclass
 class Record:
@@ -65,7 +71,8 @@ class Record:
     ``intent`` is the time, in Unix seconds, at which the creation of its batch was begun; it is
     None again once the answer is known. ``batch`` is the API's object as the server gave it, when
     it was created and when it had ended; ``earlier`` holds the ids of batches that ran nothing and
-    that it took the place of. ``carried_over`` is the round that its rows went to, in other files.
+    that it took the place of. ``too_large`` says that not even an empty queue had room for it;
+    ``carried_over`` is the round that its rows went to, in other files.
     ``tried`` holds the answers of requests tried with Chat Completions, by custom_id.
     """
 
@@ -73,6 +80,7 @@ class Record:
     intent: float | None = None
     batch: dict[str, Any] | None = None
     earlier: list[str] = field(default_factory=list)
+    too_large: bool = False
     carried_over: int = 0
     cancelled: bool = False
     model: str = ""
@@ -93,9 +101,8 @@ class Record:
         """Whether there is no batch, or one that ran nothing and may be created again."""
         if self.batch is None:
             return True
-        if self.batch.get("status") != "failed" or self.cancelled or self.carried_over:
-            return False
-        return ran_nothing(batch_of(self.batch))
+        given_up = self.cancelled or self.carried_over or self.too_large
+        return not given_up and ran_nothing(batch_of(self.batch))
 
     @property
     def waits_for_room(self) -> bool:
