@@ -439,7 +439,7 @@ class _Queue:
                 "up; retry puts its rows into smaller files."
             )
             with self.watch.records.change(shard) as record:
-                record.too_large = True
+                record.give_up()
             self.watch.forget(place)
             return
         # Only an empty queue that refuses a batch is too small for it: others fill it, too.

@@ -32,7 +32,8 @@ _FEW = 10
 _PAGE = 100
 # No time in seconds is as large before the year 5000.
 _MILLISECONDS = 1e11
-
+# In the place of the API's code, in a batch that was given up.
+_TOO_LARGE = "larger_than_queue"
 
 T = TypeVar("T")
 
@@ -71,8 +72,7 @@ class Record:
     ``intent`` is the time, in Unix seconds, at which the creation of its batch was begun; it is
     None again once the answer is known. ``batch`` is the API's object as the server gave it, when
     it was created and when it had ended; ``earlier`` holds the ids of batches that ran nothing and
-    that it took the place of. ``too_large`` says that not even an empty queue had room for it;
-    ``carried_over`` is the round that its rows went to, in other files.
+    that it took the place of. ``carried_over`` is the round that its rows went to, in other files.
     ``tried`` holds the answers of requests tried with Chat Completions, by custom_id.
     """
 
@@ -80,7 +80,6 @@ class Record:
     intent: float | None = None
     batch: dict[str, Any] | None = None
     earlier: list[str] = field(default_factory=list)
-    too_large: bool = False
     carried_over: int = 0
     cancelled: bool = False
     model: str = ""
@@ -103,6 +102,17 @@ class Record:
             return True
         given_up = self.cancelled or self.carried_over or self.too_large
         return not given_up and ran_nothing(batch_of(self.batch))
+
+    @property
+    def too_large(self) -> bool:
+        """Whether not even the empty queue had room for it."""
+        return self.batch is not None and _has(batch_of(self.batch), _TOO_LARGE)
+
+    def give_up(self) -> None:
+        """Notes of a batch that found no room that it never will."""
+        assert self.batch is not None
+        for error in self.batch["errors"]["data"]:
+            error["code"] = _TOO_LARGE
 
     @property
     def waits_for_room(self) -> bool:
@@ -287,8 +297,11 @@ def found_no_room(batch: Batch) -> bool:
     That shows after the creation, as a batch that failed with ``token_limit_exceeded``
     (https://github.com/openai/openai-python/issues/2084).
     """
-    codes = [error.code for error in errors_of(batch)]
-    return ran_nothing(batch) and "token_limit_exceeded" in codes
+    return ran_nothing(batch) and _has(batch, "token_limit_exceeded")
+
+
+def _has(batch: Batch, code: str) -> bool:
+    return code in [error.code for error in errors_of(batch)]
 
 
 def errors_of(batch: Batch) -> list:

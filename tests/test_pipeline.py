@@ -463,7 +463,7 @@ def test_a_request_larger_than_the_queue_fails_alone(tmp_path, folder):
     client.put("/replay", body={"faults": [], "queue_tokens": 1_000}, cast_to=object)
     outcomes = helpers.run(client, [*recorded()[:3], large], folder, budget=1)
     assert outcomes["outcome"].tolist() == ["ok"] * 3 + ["failed"]
-    assert outcomes.loc["large", "code"] == "token_limit_exceeded"
+    assert outcomes.loc["large", "code"] == "larger_than_queue"
 
 
 def test_batch_files_written_in_parts_run_as_one_job_in_any_order(client, wire, tmp_path):
