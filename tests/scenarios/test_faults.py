@@ -1,17 +1,14 @@
 """Faults over real HTTP, scripted in the replay: named by what comes out all the same."""
 
-import logging
-import threading
 import warnings
 
 import openai
 import pytest
-from werkzeug.serving import make_server
 
 import helpers
 from faults import Faults
 from helpers.replay import create_app
-from support import forget, no_pause, recorded
+from support import forget, no_pause, recorded, served
 
 FILMS = ["jaws-1975", "alien-1979", "once-2007", "psycho-1960", "m-1931"]
 GOOD = [request["custom_id"] for request in recorded(*FILMS)]
@@ -25,15 +22,8 @@ SOON = {"retry-after-ms": "1"}
 
 @pytest.fixture
 def address(tmp_path):
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    app = create_app(tmp_path / "replay.sqlite", faults=Faults())
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=[0.01])
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(create_app(tmp_path / "replay.sqlite", faults=Faults())) as address:
+        yield address
 
 
 @pytest.fixture
