@@ -1,6 +1,7 @@
 """A bar for work that takes this machine more than some seconds, and goes when it is done."""
 
 import io
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, TypeVar
@@ -44,6 +45,8 @@ class Bar(tqdm):
         after: float = _AFTER,
         file: Any = None,
     ):
+        # A program without a window has no stderr.
+        file = file or sys.stderr or io.StringIO()
         super().__init__(
             desc=what, total=total, unit=unit, unit_scale=unit == BYTES, delay=after, leave=False,
             mininterval=_BETWEEN, miniters=1, file=file, disable=False if in_jupyter() else None,
