@@ -14,9 +14,9 @@ from openai.types import Batch, BatchRequestCounts
 
 import helpers
 from helpers.bars import Bar, Counted, along
-from helpers.client import replay_client
 from helpers.display.progress import _cancel_button
 from helpers.paths import ROOT
+from helpers.replay.clients import replay_client
 from support import recorded, request, run
 
 

@@ -17,9 +17,9 @@ import pytest
 from pydantic import BaseModel, computed_field
 
 import helpers
-from helpers.client import replay_client
 from helpers.job import Records
 from helpers.replay import create_app
+from helpers.replay.clients import replay_client
 from support import CREATE, Wire, completion, connect, error, line, no_pause, recorded, request, run
 
 SERVER_ERROR_ONCE = "apollo-13-1995"
