@@ -7,7 +7,7 @@ The files, in the order of that road:
     batchfile.py   request -> batch file: check, write, Shard
     job.py         a job, and all that is known of its batches on disk
     batch.py       batch file -> batch -> its end: submit, wait
-    account.py     the batches and files at the server: list_batches, cancel, clean_up
+    account.py      the account and this disk: list_batches, list_jobs, cancel, clean_up
     reuse.py       what was answered before is not sent again: reuse
     outcome.py     one line of a result file -> outcome: answered, outcome_of
     table.py       outcomes -> table: collect, retry, merge
@@ -25,7 +25,7 @@ Folders that may be skipped:
     replay/        the Batch API as a server, for the replay and for models of one's own
 """
 
-from helpers.account import cancel, clean_up, list_batches
+from helpers.account import cancel, clean_up, list_batches, list_jobs
 from helpers.batch import check_model, submit, wait
 from helpers.batchfile import Shard, check, write
 from helpers.checks import BatchFileError
@@ -49,6 +49,6 @@ __all__ = [
     "Outcome", "PictureError", "Progress", "ResultsBrowser", "Row", "RowError", "Shard", "actual",
     "answer_format", "answered", "cancel", "check", "check_model", "clean_up", "collect", "connect",
     "contact_sheet", "estimate", "for_spreadsheet", "id_from", "image_part", "image_parts",
-    "image_tokens", "list_batches", "merge", "outcome_of", "price", "readable_tables", "retry",
-    "reuse", "rows", "run", "size_table", "submit", "wait", "with_ids", "write",
+    "image_tokens", "list_batches", "list_jobs", "merge", "outcome_of", "price", "readable_tables",
+    "retry", "reuse", "rows", "run", "size_table", "submit", "wait", "with_ids", "write",
 ]  # fmt: skip
