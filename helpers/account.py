@@ -135,7 +135,7 @@ def list_jobs(client: openai.OpenAI, jobs: str | PathLike = JOBS) -> pd.DataFram
     (how many batch files stand how), usd (so far; NaN where no usage or no price is known), next
     (what to run next).
 
-    What has ended is known from disk, the rest is asked for. Where the server gives no answer, a
+    What has ended is known from disk, the rest is asked for. Where the server cannot be asked, a
     warning and ``state`` say that it is the one last seen. A record that is damaged and a batch
     that the server does not know raise nothing: ``next`` says the way on.
     """
@@ -149,7 +149,7 @@ def list_jobs(client: openai.OpenAI, jobs: str | PathLike = JOBS) -> pd.DataFram
 
 
 class _Disk:
-    """The jobs on this disk, of one server; if that gives no answer, it is not asked again."""
+    """The jobs on this disk, of one server; once it gave no answer, it is not asked again."""
 
     def __init__(self, client: openai.OpenAI):
         self.client, self.records = client, Records(server_of(client))
@@ -200,8 +200,8 @@ class _Disk:
             return kept, str(error)
         except openai.APIError as error:
             self.silent = True
-            text = f"No answer from {job.server} ({visible(error)}). What had not ended is listed "
-            warnings.warn(f"{text}as it was last seen.", stacklevel=4)
+            text = f"{job.server} could not be asked ({visible(error)}). What had not ended is "
+            warnings.warn(f"{text}listed as it was last seen.", stacklevel=4)
             return kept, ""
 
     def _state(self, shard: Shard, batch: Batch) -> str:
