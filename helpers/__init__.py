@@ -4,10 +4,10 @@ The files, in the order of that road:
 
     request.py     row -> request: rows, with_ids, answer_format
     checks.py      what the API refuses, and the limits of a batch file
-    batchfile.py   request -> batch file: check, write, Shard
+    batchfile.py   request -> batch file: check, write, assemble, Shard
     job.py         a job, and all that is known of its batches on disk
     batch.py       batch file -> batch -> its end: submit, wait
-    account.py      the account and this disk: list_batches, list_jobs, cancel, clean_up
+    account.py     the account and this disk: list_batches, list_jobs, cancel, clean_up
     reuse.py       what was answered before is not sent again: reuse
     outcome.py     one line of a result file -> outcome: answered, outcome_of
     table.py       outcomes -> table: collect, retry, merge
@@ -27,7 +27,7 @@ Folders that may be skipped:
 
 from helpers.account import cancel, clean_up, list_batches, list_jobs
 from helpers.batch import check_model, submit, wait
-from helpers.batchfile import Shard, check, write
+from helpers.batchfile import Shard, assemble, check, write
 from helpers.checks import BatchFileError
 from helpers.client import ModeError, connect
 from helpers.costs import BudgetError, actual, estimate, price
@@ -47,8 +47,9 @@ from helpers.table import collect, merge, retry
 __all__ = [
     "DATA", "JOBS", "BatchFileError", "BudgetError", "Gallery", "Job", "JobError", "ModeError",
     "Outcome", "PictureError", "Progress", "ResultsBrowser", "Row", "RowError", "Shard", "actual",
-    "answer_format", "answered", "cancel", "check", "check_model", "clean_up", "collect", "connect",
-    "contact_sheet", "estimate", "for_spreadsheet", "id_from", "image_part", "image_parts",
-    "image_tokens", "list_batches", "list_jobs", "merge", "outcome_of", "price", "readable_tables",
-    "retry", "reuse", "rows", "run", "size_table", "submit", "wait", "with_ids", "write",
+    "answer_format", "answered", "assemble", "cancel", "check", "check_model", "clean_up",
+    "collect", "connect", "contact_sheet", "estimate", "for_spreadsheet", "id_from", "image_part",
+    "image_parts", "image_tokens", "list_batches", "list_jobs", "merge", "outcome_of", "price",
+    "readable_tables", "retry", "reuse", "rows", "run", "size_table", "submit", "wait", "with_ids",
+    "write",
 ]  # fmt: skip

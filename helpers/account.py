@@ -209,7 +209,8 @@ class _Disk:
         record = self.records[shard]
         if record.waits_for_room:
             return "waiting for room"
-        return _RAN_NOTHING if record.may_run else visible(batch.status)
+        to_be_halved = record.too_large and not record.carried_over
+        return _RAN_NOTHING if record.may_run or to_be_halved else visible(batch.status)
 
     def _next(self, states: set[str], rows: int, begun: list[Shard], batches: list[Batch]) -> str:
         if states & {_NO_BATCH, _RAN_NOTHING}:

@@ -34,7 +34,8 @@ _FEW = 10
 _PAGE = 100
 # No time in seconds is as large before the year 5000.
 _MILLISECONDS = 1e11
-
+# In the place of the API's code, in a batch that was given up.
+_TOO_LARGE = "larger_than_queue"
 
 T = TypeVar("T")
 
@@ -58,6 +59,12 @@ class Job:
     @property
     def folder(self) -> Path:
         return self.shards[0].path.parent
+
+    @property
+    def parts(self) -> list["Job"]:
+        """A job for each batch file, to collect one after the other, or each on another machine."""
+        each = zip(self.shards, self.batch_ids, strict=True)
+        return [Job([shard], [batch_id], self.server) for shard, batch_id in each]
 
 
 @dataclass
@@ -95,9 +102,19 @@ class Record:
         """Whether there is no batch, or one that ran nothing and may be created again."""
         if self.batch is None:
             return True
-        if self.batch.get("status") != "failed" or self.cancelled or self.carried_over:
-            return False
-        return ran_nothing(batch_of(self.batch))
+        given_up = self.cancelled or self.carried_over or self.too_large
+        return not given_up and ran_nothing(batch_of(self.batch))
+
+    @property
+    def too_large(self) -> bool:
+        """Whether not even the empty queue had room for it."""
+        return self.batch is not None and _has(batch_of(self.batch), _TOO_LARGE)
+
+    def give_up(self) -> None:
+        """Notes of a batch that found no room that it never will."""
+        assert self.batch is not None
+        for error in self.batch["errors"]["data"]:
+            error["code"] = _TOO_LARGE
 
     @property
     def waits_for_room(self) -> bool:
@@ -299,8 +316,11 @@ def found_no_room(batch: Batch) -> bool:
     That shows after the creation, as a batch that failed with ``token_limit_exceeded``
     (https://github.com/openai/openai-python/issues/2084).
     """
-    codes = [error.code for error in errors_of(batch)]
-    return ran_nothing(batch) and "token_limit_exceeded" in codes
+    return ran_nothing(batch) and _has(batch, "token_limit_exceeded")
+
+
+def _has(batch: Batch, code: str) -> bool:
+    return code in [error.code for error in errors_of(batch)]
 
 
 def errors_of(batch: Batch) -> list:

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -302,10 +303,11 @@ def retry(
     """The batch files of the requests that can succeed on another try; an empty list if none can.
 
     They are ready for `submit`, as those of `write`. A batch file that ran nothing is one of them
-    as it is: that is no round. All others lie in folders of their own inside the job's, one for
-    each round. Outcomes merged with those of a retry that failed again make the files of the next
-    round, up to ``rounds``. What was submitted for a round before is part of it again, not written
-    anew, so no row is paid twice in one round.
+    as it is, and one that is larger than the whole queue comes as files half as large: that is no
+    round. All others lie in folders of their own inside the job's, one for each round. Outcomes
+    merged with those of a retry that failed again make the files of the next round, up to
+    ``rounds``. What was submitted for a round before is part of it again, not written anew, so no
+    row is paid twice in one round.
 
     With ``max_completion_tokens`` the answers that were cut off are asked again as well, with that
     as their cap (in Responses as max_output_tokens). ``max_requests`` is that of `write`, by
@@ -315,16 +317,23 @@ def retry(
     if max_completion_tokens:
         wanted = wanted | (outcomes["code"] == "truncated")
     again, records = outcomes[wanted], Records(job.server)
+    if again.empty:
+        return []
     todo = {*again.index}
     # In this order, so that the same rows make the same file from shards in any order.
     sent = [*sorted(job.shards, key=lambda s: s.path), *records.of_rounds(job)]
-    idle = _holding(todo, (s for s in sent if records[s].batch and records[s].may_run))
-    too_large = [s for s in idle if max_requests and s.requests > max_requests]
-    as_they_are = [s for s in idle if s not in too_large]
-    todo -= _ids(as_they_are)
-    again = again[
-        again.index.isin(todo) & ((again["round"] < rounds) | again.index.isin(_ids(too_large)))
-    ]
+    known = {shard: records[shard] for shard in sent}
+    idle = _holding(todo, (s for s in sent if known[s].batch and known[s].may_run))
+    as_they_are = [s for s in idle if not max_requests or s.requests <= max_requests]
+    given_up = _holding(todo, (s for s in sent if known[s].too_large or known[s].carried_over))
+    given_up += [s for s in idle if s not in as_they_are]
+    too_large = [s for s in given_up if known[s].too_large]
+    # Alone larger than the queue, they fit into no smaller file.
+    todo -= _ids([*as_they_are, *(s for s in too_large if s.requests == 1)])
+    # A file that was given up ran nothing, so it was no round of its rows.
+    unrun = Counter(custom_id for shard in given_up for custom_id in batchfile.ids(shard.path))
+    rounds_run = again["round"] - [unrun[custom_id] for custom_id in again.index]
+    again = again[again.index.isin(todo) & (rounds_run < rounds)]
     if again.empty:
         return as_they_are
     number = int(again["round"].max()) + 1
@@ -342,14 +351,17 @@ def retry(
         for request in batchfile.read(shard.path)
         if request["custom_id"] in todo
     )
+    largest = max(shard.requests for shard in job.shards)
     new = batchfile.write(
         requests,
         job.folder / f"round-{number}",
-        max_requests=max_requests or max(shard.requests for shard in job.shards),
+        max_requests=max_requests or min([largest, *(-(-s.requests // 2) for s in too_large)]),
         round=number,
     )
     carries = tuple(
-        s.path.relative_to(job.folder).with_suffix(".json").as_posix() for s in too_large
+        s.path.relative_to(job.folder).with_suffix(".json").as_posix()
+        for s in given_up
+        if not known[s].carried_over
     )
     return as_they_are + earlier + [replace(shard, carries=carries) for shard in new]
 

@@ -174,6 +174,19 @@ def test_a_batch_that_waits_for_room_is_to_be_waited_for(client, tmp_path):
     assert line["next"] == "wait, then collect"
 
 
+def test_a_batch_larger_than_the_queue_is_to_be_sent_in_halves(client, tmp_path):
+    client.put("/replay", body={"queue_tokens": 1_000}, cast_to=object)
+    shards = helpers.write(recorded()[:5], tmp_path / "films")
+    outcomes = helpers.collect(client, job := run(client, shards))
+    line = job_line(client, shards)
+    assert (line["state"], line["next"]) == ("1 failed before it ran", "run the same lines again")
+    while again := helpers.retry(job, outcomes):
+        outcomes = helpers.merge(outcomes, helpers.collect(client, run(client, again)))
+    line = job_line(client, shards)
+    assert outcomes["outcome"].tolist() == ["ok"] * line["rows"]
+    assert line["next"] == "nothing: collected"
+
+
 def test_a_list_without_its_server_has_what_was_last_seen(client, wire, shards, tmp_path):
     done, under_way, other = (
         helpers.write(recorded()[at : at + 1], tmp_path / f"films-{at}") for at in (0, 1, 2)
