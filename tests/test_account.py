@@ -155,6 +155,19 @@ def test_the_rounds_of_a_job_are_in_its_line(tmp_path, rounds, batches, step):
     assert line["next"] == step
 
 
+def test_a_job_is_collected_when_every_result_file_is_on_disk(tmp_path):
+    client = replay_client(tmp_path / "replay.sqlite", expire_after=3)
+    shards = helpers.write(recorded()[:5], tmp_path / "films")
+    helpers.collect(client, run(client, shards))
+    with Records(server_of(client)).change(shards[0]) as record:
+        record.batch["request_counts"] = None
+    # How many rows have an answer is not known then.
+    assert job_line(client, shards)["next"] == "nothing: collected"
+    (errors,) = shards[0].path.parent.glob("*-errors.jsonl")
+    errors.unlink()
+    assert job_line(client, shards)["next"] == "collect"
+
+
 def test_a_batch_that_ran_nothing_is_to_be_created_again(client, shards):
     failed = {"at": "validation", "fault": "errors", "value": [{"code": "x", "message": "Later."}]}
     client.put("/replay", body={"faults": [failed]}, cast_to=object)
