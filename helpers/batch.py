@@ -88,8 +88,9 @@ def submit(
     one_of_each_id(shards)
     while True:
         with ExitStack() as locks:
-            for folder in sorted({shard.path.parent for shard in shards}):
-                locks.enter_context(locked(folder / "job.lock"))
+            for home in sorted({shard.home for shard in shards}):
+                locks.enter_context(locked(home / "job.lock"))
+            for folder in {shard.path.parent for shard in shards}:
                 clear_away(folder)
             submission = _Submission(client, say, sleep)
             if todo := submission.without_batch(shards):

@@ -67,6 +67,11 @@ class Shard:
     most_images: int = 0
     carries: tuple[str, ...] = ()
 
+    @property
+    def home(self) -> Path:
+        """The job's folder; files of later rounds lie in folders of their own inside of it."""
+        return self.path.parents[1 if self.round > 1 else 0]
+
 
 def check(requests: Iterable[Request] | str | PathLike) -> pd.DataFrame:
     """What was checked, what was found and the limit: a table with one line per check.

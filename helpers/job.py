@@ -170,7 +170,7 @@ class Records:
     def carried_over(self, shard: Shard) -> None:
         """Notes at the batch files whose rows this one carries that they are sent with it."""
         for name in shard.carries:
-            earlier = _shard(shard.path.parents[1] / name)
+            earlier = _shard(shard.home / name)
             with self.change(earlier) as record:
                 record.carried_over = shard.round
 

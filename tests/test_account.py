@@ -10,8 +10,8 @@ import pytest
 
 import helpers
 from helpers import account
-from helpers.client import replay_client
 from helpers.job import Records, server_of
+from helpers.replay.clients import replay_client
 from support import CREATE, LIST, UPLOAD, connect, forget, no_pause, on, recorded, request, run
 
 

@@ -21,9 +21,9 @@ from filelock import FileLock
 from werkzeug.wrappers import Request, Response
 
 import helpers
-from helpers.client import local_client
 from helpers.paths import ROOT
 from helpers.replay import create_app
+from helpers.replay.clients import local_client
 from helpers.replay.local import Upstream
 from support import connect, request, served
 

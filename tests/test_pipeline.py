@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 import helpers
 from faults import Faults
-from helpers.client import replay_client
 from helpers.replay import create_app
+from helpers.replay.clients import replay_client
 from support import CREATE, LIST, UPLOAD, Wire, connect, on, recorded, request
 
 MODEL = "GET /v1/models/gpt-6-luna"

@@ -7,8 +7,8 @@ import pytest
 from openai.types import Batch, BatchRequestCounts
 
 import helpers
-from helpers.client import replay_client
 from helpers.display.progress import _cancel_button
+from helpers.replay.clients import replay_client
 from support import recorded, request, run
 
 

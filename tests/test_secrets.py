@@ -8,9 +8,9 @@ import openai
 import pytest
 
 import helpers
-from helpers.client import local_client, replay_client
 from helpers.paths import ROOT
 from helpers.replay import create_app
+from helpers.replay.clients import local_client, replay_client
 from support import Wire, recorded, run, served
 
 KEY, PASSWORD = "canary-7f3a9c51e0", "canary-swordfish"

@@ -8,6 +8,7 @@ import pytest
 import helpers
 from faults import Faults
 from helpers.replay import create_app
+from helpers.replay.clients import replay_client
 from support import forget, no_pause, recorded, served
 
 FILMS = ["jaws-1975", "alien-1979", "once-2007", "psycho-1960", "m-1931"]
@@ -319,7 +320,7 @@ def test_a_fault_without_a_place_is_refused_and_changes_nothing(client, script, 
 
 
 def test_a_replay_without_a_hook_makes_no_faults(tmp_path):
-    client = helpers.client.replay_client(tmp_path / "replay.sqlite")
+    client = replay_client(tmp_path / "replay.sqlite")
     script = {"faults": [{"at": LIST, "fault": "reset"}]}
     with pytest.raises(openai.BadRequestError, match="makes no faults"):
         client.put("/replay", body=script, cast_to=object)
@@ -328,7 +329,7 @@ def test_a_replay_without_a_hook_makes_no_faults(tmp_path):
 
 def test_in_process_a_cut_connection_is_a_connection_error(tmp_path):
     state = tmp_path / "replay.sqlite"
-    client = helpers.client.replay_client(state, faults=Faults()).with_options(max_retries=0)
+    client = replay_client(state, faults=Faults()).with_options(max_retries=0)
     script = {"faults": [{"at": LIST, "fault": "reset"}]}
     client.put("/replay", body=script, cast_to=object)
     with pytest.raises(openai.APIConnectionError):
