@@ -7,7 +7,7 @@ The files, in the order of that road:
     batchfile.py   request -> batch file: check, write, assemble, Shard
     job.py         a job, and all that is known of its batches on disk
     batch.py       batch file -> batch -> its end: submit, wait
-    account.py     the account and this disk: list_batches, list_jobs, cancel, clean_up
+    account.py     the batches and files at the server: list_batches, cancel, clean_up
     reuse.py       what was answered before is not sent again: reuse
     outcome.py     one line of a result file -> outcome: answered, outcome_of
     table.py       outcomes -> table: collect, retry, merge
@@ -21,17 +21,18 @@ The files, in the order of that road:
 Folders that may be skipped:
 
     formats/       tables, pictures, requests and answers of every kind, in detail
-    display/       what Jupyter and a terminal show: progress, gallery, tables
+    display/       what Jupyter and a terminal show: jobs, progress, gallery, tables
     replay/        the Batch API as a server, for the replay and for models of one's own
 """
 
-from helpers.account import cancel, clean_up, list_batches, list_jobs
+from helpers.account import cancel, clean_up, list_batches
 from helpers.batch import check_model, submit, wait
 from helpers.batchfile import Shard, assemble, check, write
 from helpers.checks import BatchFileError
 from helpers.client import ModeError, connect
 from helpers.costs import BudgetError, actual, estimate, price
 from helpers.display.gallery import Gallery
+from helpers.display.jobs import list_jobs
 from helpers.display.pictures import contact_sheet, size_table
 from helpers.display.progress import Progress
 from helpers.display.tables import ResultsBrowser, for_spreadsheet, readable_tables
