@@ -22,7 +22,7 @@ The files, in the order of that road:
 Folders that may be skipped:
 
     formats/       tables, pictures, requests and answers of every kind, in detail
-    display/       what Jupyter and a terminal show: progress, gallery, tables
+    display/       what Jupyter and a terminal show: jobs, progress, gallery, tables
     replay/        the Batch API as a server, for the replay and for models of one's own
 """
 
@@ -33,6 +33,7 @@ from helpers.checks import BatchFileError
 from helpers.client import ModeError, connect
 from helpers.costs import BudgetError, actual, estimate, price
 from helpers.display.gallery import Gallery
+from helpers.display.jobs import list_jobs
 from helpers.display.pictures import contact_sheet, size_table
 from helpers.display.progress import Progress
 from helpers.display.tables import ResultsBrowser, for_spreadsheet, readable_tables
@@ -50,7 +51,7 @@ __all__ = [
     "Outcome", "PictureError", "Progress", "ResultsBrowser", "Row", "RowError", "Shard", "actual",
     "answer_format", "answered", "assemble", "cancel", "check", "check_model", "clean_up",
     "collect", "connect", "contact_sheet", "estimate", "for_spreadsheet", "id_from", "image_part",
-    "image_parts", "image_tokens", "list_batches", "merge", "outcome_of", "price",
+    "image_parts", "image_tokens", "list_batches", "list_jobs", "merge", "outcome_of", "price",
     "readable_tables", "retry", "reuse", "rows", "run", "size_table", "submit", "wait", "with_ids",
     "write",
 ]  # fmt: skip

@@ -5,6 +5,8 @@ this module reads or writes records, so a fact about a batch has one owner.
 """
 
 import contextlib
+import hashlib
+import itertools
 import json
 import math
 import time
@@ -140,6 +142,11 @@ class Records:
     def __getitem__(self, shard: Shard) -> Record:
         return self._parse(_servers(shard), shard)
 
+    def at(self, path: Path) -> tuple[Shard, Record]:
+        """The batch file whose record lies there, as it was when it was written, and the record."""
+        shard = _shard(path)
+        return shard, self[shard]
+
     @contextlib.contextmanager
     def change(self, shard: Shard) -> Iterator[Record]:
         """The shard's record, to be changed; what it is at the end of the block is written."""
@@ -179,16 +186,28 @@ class Records:
 def all_records(jobs: Path, server: str) -> Iterator[tuple[Shard, Record]]:
     """Every batch file under a jobs folder that was sent to the server, and its record."""
     records = Records(server)
-    for folder in sorted(jobs.iterdir()):
-        # What begins with a dot is not finished, and may be gone in a moment.
-        if folder.name.startswith(".") or not folder.is_dir():
-            continue
-        for pattern in ("requests-*.json", "round-*/requests-*.json"):
-            for path in sorted(folder.glob(pattern)):
-                with contextlib.suppress(JobError):
-                    shard = _shard(path)
-                    if (record := records[shard]).batch:
-                        yield shard, record
+    for path in itertools.chain(*record_files(jobs).values()):
+        with contextlib.suppress(JobError):
+            shard, record = records.at(path)
+            if record.batch:
+                yield shard, record
+
+
+def record_files(jobs: Path) -> dict[Path, list[Path]]:
+    """The records under a jobs folder, those of all rounds, by the folder of their job."""
+    # What begins with a dot is not finished, and may be gone in a moment.
+    folders = [folder for folder in sorted(jobs.glob("[!.]*")) if folder.is_dir()]
+    patterns = ("requests-*.json", "round-*/requests-*.json")
+    return {folder: [p for one in patterns for p in sorted(folder.glob(one))] for folder in folders}
+
+
+def result_path(shard: Shard, server: str, batch_id: str, file_id: str, kind: str) -> Path:
+    """Where a result file lies; ``kind`` is ``output`` or ``errors``.
+
+    Ids come from a server, so they are no part of a path; two servers may use the same ones.
+    """
+    mark = hashlib.sha256(f"{server}\n{batch_id}\n{file_id}".encode()).hexdigest()[:12]
+    return shard.path.with_name(f"{shard.path.stem}-{mark}-{kind}.jsonl")
 
 
 @contextlib.contextmanager
@@ -466,7 +485,10 @@ def _shard(record: Path) -> Shard:
     known = {one.name for one in fields(Shard)} & facts.keys()
     kept = {name: facts[name] for name in known}
     carries = tuple(facts.get("carries", ()))
-    return Shard(**{**kept, "path": record.with_suffix(".jsonl"), "carries": carries})
+    try:
+        return Shard(**{**kept, "path": record.with_suffix(".jsonl"), "carries": carries})
+    except TypeError as error:
+        raise _damaged(record, error) from None
 
 
 def _read(path: Path) -> dict:

@@ -21,10 +21,10 @@ from pydantic import BaseModel
 from helpers import batchfile
 from helpers.bars import Bar, along
 from helpers.batchfile import Shard
-from helpers.job import Record, Records, all_records, locked, server_of
+from helpers.job import Record, Records, all_records, locked, result_path, server_of
 from helpers.outcome import Outcome, outcome_of, result_lines
 from helpers.paths import whole_file
-from helpers.table import Rows, result_path
+from helpers.table import Rows
 
 INDEX = "answered.sqlite"
 _BLOCK = 500

@@ -1,6 +1,5 @@
 """outcomes -> table: in the order of the reader's rows; what can succeed is asked again."""
 
-import hashlib
 import time
 import warnings
 from collections import Counter
@@ -28,6 +27,7 @@ from helpers.job import (
     age_of,
     counts_of,
     errors_of,
+    result_path,
     server_of,
     visible,
 )
@@ -186,15 +186,6 @@ class _Results:
                         )
             if file.tell() < announced:
                 raise httpx2.ReadError(f"{file.tell():,} of {announced:,} bytes arrived")
-
-
-def result_path(shard: Shard, server: str, batch_id: str, file_id: str, kind: str) -> Path:
-    """Where a result file lies; ``kind`` is ``output`` or ``errors``.
-
-    Ids come from a server, so they are no part of a path; two servers may use the same ones.
-    """
-    mark = hashlib.sha256(f"{server}\n{batch_id}\n{file_id}".encode()).hexdigest()[:12]
-    return shard.path.with_name(f"{shard.path.stem}-{mark}-{kind}.jsonl")
 
 
 def _outcomes(paths: list[Path], answer: type[BaseModel] | None) -> Iterator[tuple[str, Outcome]]:
