@@ -174,8 +174,7 @@ class _Results:
     def _download(self, file_id: str, path: Path) -> None:
         """Counts only in full length, and ends where the server said that the file does."""
         announced = self.client.files.retrieve(file_id).bytes or 0
-        bar = Bar("downloading", total=announced or None, unit=BYTES)
-        with whole_file(path) as file, bar:
+        with whole_file(path) as file, Bar("downloading", total=announced, unit=BYTES) as bar:
             with self.client.files.with_streaming_response.content(file_id) as response:
                 for piece in response.iter_bytes():
                     bar.update(file.write(piece))
