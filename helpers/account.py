@@ -33,8 +33,7 @@ def label(shard: Shard) -> dict[str, str]:
 
 def upload_name(shard: Shard) -> str:
     """The name of a shard at the server: that of its job's folder, of its round's, and its own."""
-    folders = [folder.name for folder in shard.path.parents[: 2 if shard.round > 1 else 1]]
-    return "-".join([*reversed(folders), shard.path.name])
+    return "-".join([shard.home.name, *shard.path.relative_to(shard.home).parts])
 
 
 class Account:

@@ -17,8 +17,8 @@ import pandas as pd
 from openai.types import Batch, FileObject, Model
 
 from helpers.account import Account, cancel, has_file, label, upload_name
-from helpers.batchfile import Shard, ids, sha256_of
-from helpers.checks import SeenIds
+from helpers.bars import BYTES, Bar, Counted
+from helpers.batchfile import Shard, one_of_each_id, sha256_of
 from helpers.costs import check_budget
 from helpers.display.progress import Progress
 from helpers.job import (
@@ -82,15 +82,16 @@ def submit(
     ``expected``, the table of `estimate`: a `BudgetError` if they could cost more, or if the table
     is of other files. Batches that exist are never in its way.
 
-    Raises `JobError` for a model that is unknown or shut down, for a batch file that was changed
-    and for an id that stands in two of them, before anything is uploaded, and when a create call
-    was refused or its answer lost.
+    Raises `BatchFileError` for an id that stands in two batch files, `JobError` for a model that is
+    unknown or shut down and for a batch file that was changed, before anything is uploaded, and
+    when a create call was refused or its answer lost.
     """
-    _check_ids(shards)
+    one_of_each_id(shards)
     while True:
         with ExitStack() as locks:
-            for folder in sorted({shard.path.parent for shard in shards}):
-                locks.enter_context(locked(folder / "job.lock"))
+            for home in sorted({shard.home for shard in shards}):
+                locks.enter_context(locked(home / "job.lock"))
+            for folder in {shard.path.parent for shard in shards}:
                 clear_away(folder)
             submission = _Submission(client, say, sleep)
             if todo := submission.without_batch(shards):
@@ -171,7 +172,8 @@ class _Submission:
 
         Ends early where the account may create no more; ``pause`` says for how long.
         """
-        with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
+        self.uploading = Bar("uploading", total=sum(shard.bytes for shard in todo), unit=BYTES)
+        with self.uploading, ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
             for shard, file_id in zip(todo, pool.map(self._uploaded, todo), strict=True):
                 with self.records.change(shard) as record:
                     record.file_id = file_id
@@ -266,7 +268,7 @@ class _Submission:
         name = upload_name(shard)
         for pause in (*_UPLOAD_PAUSES, None):
             try:
-                with shard.path.open("rb") as content:
+                with Counted(shard.path, self.uploading) as content:
                     upload = self.client.files.create(file=(name, content), purpose="batch")
                 return given(upload, FileObject, self.client).id
             except OUTAGES as error:
@@ -359,21 +361,6 @@ def _not_created(shard: Shard, file_id: str, error: openai.APIError) -> Batch:
     )  # fmt: skip
 
 
-def _check_ids(shards: list[Shard]) -> None:
-    """Raises `JobError` for an id that stands in two batch files: results are matched by it."""
-    if len({shard.path.parent for shard in shards}) < 2:
-        return  # `write` has seen to it.
-    seen, places = SeenIds(), [shard.path.name for shard in shards for _ in range(shard.requests)]
-    every_id = enumerate((i for s in shards for i in ids(s.path)), start=1)
-    twice = [(number, custom_id) for number, custom_id in every_id if seen.add(custom_id, number)]
-    twice += [(number, custom_id) for custom_id, number, _ in seen.far_apart()]
-    for number, custom_id in twice:
-        raise JobError(
-            f"The id {custom_id!r} stands in two of the batch files, once in {places[number - 1]}. "
-            "Nothing was submitted. Give every row of the job an id of its own."
-        )
-
-
 def _results_are_gone(client: openai.OpenAI, batch: Batch) -> bool:
     """Whether the batch is done and its result file was deleted, as happens after 30 days."""
     file_id = batch.output_file_id or batch.error_file_id
@@ -397,11 +384,11 @@ def wait(
     and is called with the batches after every look at the server. The pause between two looks
     grows from 5 to 60 seconds, or is what the server asks for, and up to a quarter longer by
     chance, so that many who wait do not ask at once. A batch that the full queue of enqueued tokens
-    refused is created again when there may be room.
+    refused is created again when there may be room; one that is larger than the whole queue is
+    given up, and `retry` puts its rows into smaller files.
 
     Interrupting is safe: the batches go on, and the same line waits for them again. After ``limit``
-    seconds, after `_PATIENCE` looks in a row without an answer, and for a batch that is larger than
-    the whole queue a `JobError` says how to go on.
+    seconds, and after `_PATIENCE` looks in a row without an answer, a `JobError` says how to go on.
     """
     show = show or Progress(job, cancel=functools.partial(cancel, client, job), say=say)
     begun, pause, failures = time.time(), _FIRST_PAUSE, 0
@@ -450,11 +437,14 @@ class _Queue:
         shard = self.watch.job.shards[place]
         if place in self.tried_alone:
             reason = visible(errors_of(now.batches[place])[0].message)
-            raise JobError(
-                f"{shard.path.name} is larger than the whole queue: {reason} Send its rows in "
-                "smaller files: collect, then retry(job, outcomes, max_requests=...). Rows that "
-                "have an answer stay."
+            self.say(
+                f"{shard.path.name} is larger than the whole queue: {reason} Its batch is given "
+                "up; retry puts its rows into smaller files."
             )
+            with self.watch.records.change(shard) as record:
+                record.give_up()
+            self.watch.forget(place)
+            return
         # Only an empty queue that refuses a batch is too small for it: others fill it, too.
         if not running and Account(self.watch.client).unfinished == 0:
             self.tried_alone.add(place)

@@ -2,14 +2,18 @@
 
 import errno
 import hashlib
+import math
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from helpers.bars import Bar
 from helpers.checks import (
     MAX_BYTES,
     MAX_INPUTS,
@@ -25,6 +30,7 @@ from helpers.checks import (
     Checks,
     Line,
     Packing,
+    SeenIds,
     Size,
 )
 from helpers.images import PictureError
@@ -62,6 +68,11 @@ class Shard:
     most_images: int = 0
     carries: tuple[str, ...] = ()
 
+    @property
+    def home(self) -> Path:
+        """The job's folder; files of later rounds lie in folders of their own inside of it."""
+        return self.path.parents[1 if self.round > 1 else 0]
+
 
 def check(requests: Iterable[Request] | str | PathLike) -> pd.DataFrame:
     """What was checked, what was found and the limit: a table with one line per check.
@@ -76,7 +87,7 @@ def check(requests: Iterable[Request] | str | PathLike) -> pd.DataFrame:
         _check_file(checks, Path(requests))
     else:
         for line in _lines(requests, checks):
-            packing.begins_a_file(len(line.content), line.inputs)
+            packing.begins_a_file(line)
     checks.finish()
     found = [
         ("requests", f"{checks.count:,}", f"{MAX_REQUESTS:,} per batch file"),
@@ -96,35 +107,106 @@ def write(
     *,
     max_requests: int = MAX_REQUESTS,
     max_bytes: int = MAX_BYTES,
+    max_tokens: int | None = None,
+    may_be_empty: bool = False,
     round: int = 1,
 ) -> list[Shard]:
-    """The batch files that hold all requests, in order, each within both limits.
+    """The batch files that hold all requests, in order, each within all limits.
 
     They land in ``<folder>-<16 digits that stand for their content>``, so that other requests
     never overwrite the files and results of a job that was paid for, and the same requests find
-    theirs. Nobody but the user can read them. Streams: one request is in memory at a time. Raises
-    `BatchFileError` as `check` does, and then leaves no file behind; ValueError for a limit that is
-    not a whole number from 1 to that of the API.
+    theirs. Nobody but the user can read them. Streams: one request is in memory at a time.
+
+    ``max_tokens`` keeps a file within the account's limit of enqueued prompt tokens, which the
+    limits page of the settings shows. They are estimated, a token for four bytes of text, and what
+    pictures cost at most; a request that has more alone gets a file of its own.
+
+    Raises `BatchFileError` as `check` does, and then leaves no file behind; ValueError for a limit
+    that is not a whole number from 1 to that of the API. No requests are an error unless with
+    ``may_be_empty``.
     """
     _check_limit("max_requests", max_requests, MAX_REQUESTS)
     _check_limit("max_bytes", max_bytes, MAX_BYTES)
+    _check_limit("max_tokens", 1 if max_tokens is None else max_tokens, sys.maxsize)
     _check_limit("round", round, MAX_REQUESTS)
     folder = Path(folder)
-    checks, packing = Checks(max_bytes), Packing(max_requests, max_bytes)
+    checks = Checks(max_bytes)
+    packing = Packing(max_requests, max_bytes, math.inf if max_tokens is None else max_tokens)
     drafts: list[_Draft] = []
-    with _writing(folder.parent) as temporary:
+    with _writing(folder.parent) as temporary, Bar("writing") as bar:
         for line in _lines(requests, checks):
-            if packing.begins_a_file(len(line.content), line.inputs):
+            if packing.begins_a_file(line):
                 if drafts:
                     drafts[-1].flush()
-                drafts.append(_Draft(Path(temporary, f"requests-{packing.files:03}.jsonl")))
+                drafts.append(_Draft(Path(temporary, f"requests-{packing.files:03}.jsonl"), bar))
             drafts[-1].append(line)
+        if may_be_empty and not checks.count:
+            return []
         checks.finish()
         drafts[-1].flush()
         home = _home(folder, [draft.hash.hexdigest() for draft in drafts])
         return [
             draft.shard(_put(draft.path, home / draft.path.name), checks, round) for draft in drafts
         ]
+
+
+def assemble(shards: Sequence[Shard], folder: str | PathLike) -> list[Shard]:
+    """The batch files of several folders as those of one job, in the order given.
+
+    For tables that are written part by part, by other processes or machines that share the disk:
+    each part with `write` and a folder of its own, in any order. The files get names in
+    ``<folder>-<16 digits that stand for their content>``, whatever the order of the parts, so that
+    the same parts make the same job; the parts stay. Batch files of one folder are a job already.
+    Raises `BatchFileError` without a batch file, for an id that stands in two of them, and for
+    parts with different models or endpoints.
+    """
+    one_of_each_id(shards)
+    problems = [
+        f"{_name(shard)} asks {shard.model} at {shard.endpoint}, {_name(shards[0])} asks "
+        f"{shards[0].model} at {shards[0].endpoint}; make one job for each"
+        for shard in shards
+        if (shard.model, shard.endpoint) != (shards[0].model, shards[0].endpoint)
+    ]
+    if problems or not shards:
+        raise BatchFileError(problems or ["there are no batch files; are all parts empty?"])
+    if len({shard.path.parent for shard in shards}) == 1:
+        return [*shards]
+    in_order = sorted(shards, key=lambda shard: shard.sha256)
+    with _writing(Path(folder).parent) as temporary:
+        home = _home(Path(folder), [shard.sha256 for shard in in_order])
+        paths = {}
+        for number, shard in enumerate(in_order, start=1):
+            second = Path(temporary, f"requests-{number:03}.jsonl")
+            try:
+                # A second name, so that nothing is on the disk twice.
+                second.hardlink_to(shard.path)
+            except OSError:
+                shutil.copy(shard.path, second)
+            paths[shard] = _put(second, home / second.name)
+    return [replace(shard, path=paths[shard]) for shard in shards]
+
+
+def one_of_each_id(shards: Sequence[Shard]) -> None:
+    """Raises `BatchFileError` for ids that stand in two batch files: results are matched by them.
+
+    The files of one folder were written together, and `write` has seen to it.
+    """
+    if len({shard.path.parent for shard in shards}) < 2:
+        return
+    seen, ends = SeenIds(), [*accumulate(shard.requests for shard in shards)]
+    every_id = enumerate(custom_id for shard in shards for custom_id in ids(shard.path))
+    twice = [(number, custom_id) for number, custom_id in every_id if seen.add(custom_id, number)]
+    twice += [(number, custom_id) for custom_id, number, _ in seen.far_apart()]
+    if twice:
+        raise BatchFileError([
+            f"the id {custom_id!r} stands in two of the batch files, once in "
+            f"{_name(shards[bisect_right(ends, number)])}; give every row of the job its own"
+            for number, custom_id in twice
+        ])  # fmt: skip
+
+
+def _name(shard: Shard) -> str:
+    return f"{shard.path.parent.name}/{shard.path.name}"
 
 
 def _writing(jobs: Path) -> tempfile.TemporaryDirectory:
@@ -265,6 +347,7 @@ class _Draft:
     """A batch file while it is written: lines are hashed and written a megabyte at a time."""
 
     path: Path
+    bar: Bar
     requests: int = 0
     size: int = 0
     answer_tokens: int = 0
@@ -292,6 +375,7 @@ class _Draft:
         with os.fdopen(os.open(self.path, mode, 0o600), "ab") as file:
             file.write(content)
         self.requests += len(lines)
+        self.bar.update(len(lines))
         self.size += len(content)
         caps = [line.answer_tokens for line in lines]
         self.answer_tokens += sum(caps)

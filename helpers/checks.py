@@ -312,21 +312,31 @@ class SeenIds:
 class Packing:
     """Requests go into files in order, each file within its limits."""
 
-    def __init__(self, max_requests: int = MAX_REQUESTS, max_bytes: int = MAX_BYTES):
-        self.max_requests, self.max_bytes = max_requests, max_bytes
+    def __init__(
+        self,
+        max_requests: int = MAX_REQUESTS,
+        max_bytes: int = MAX_BYTES,
+        max_tokens: float = math.inf,
+    ):
+        self.max_requests, self.max_bytes, self.max_tokens = max_requests, max_bytes, max_tokens
         self.files = self._count = self._bytes = self._inputs = 0
+        self._tokens = 0.0
 
-    def begins_a_file(self, size: int, inputs: int = 0) -> bool:
-        """Whether the next request, of so many bytes and embedding inputs, goes into a new file."""
+    def begins_a_file(self, line: Line) -> bool:
+        """Whether the next line goes into a new file."""
+        size, tokens = len(line.content), line.size.tokens
         full = (
             self._count >= self.max_requests
             or self._bytes + size > self.max_bytes
-            or self._inputs + inputs > MAX_INPUTS
+            or self._inputs + line.inputs > MAX_INPUTS
+            or self._tokens + tokens > self.max_tokens
         )
         if begins := full or not self.files:
             self.files += 1
             self._count = self._bytes = self._inputs = 0
+            self._tokens = 0.0
         self._count += 1
         self._bytes += size
-        self._inputs += inputs
+        self._inputs += line.inputs
+        self._tokens += tokens
         return begins

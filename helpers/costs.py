@@ -13,6 +13,7 @@ from openai.types import Batch, CompletionUsage
 
 from helpers.batchfile import Shard
 from helpers.checks import Size, prompt_size
+from helpers.formats.bodies import TOKENS_PER_BYTE
 from helpers.images import image_tokens
 from helpers.paths import DATA, ROOT
 
@@ -26,8 +27,6 @@ _CACHED_FROM = 1_024
 _LONG = 272_000
 # The longest answer that the same page names; those of other models were not found.
 _LONGEST_ANSWER = 128_000
-# English text has about four bytes a token: an assumption, used only beside pictures.
-_TOKENS_PER_BYTE = 0.25
 # Nobody knows the size of a picture behind a link before it is fetched. It is expected to have
 # 1024 x 768 pixels, and counts with the most that its detail allows where the budget is compared.
 _LINKED = image_tokens(1_024, 768)
@@ -210,7 +209,7 @@ class _Measured:
         models; where it takes off too much, a text still counts as an ordinary one.
         """
         pictures = size.image_tokens + size.links * _LINKED
-        least = _TOKENS_PER_BYTE if pictures else 0
+        least = TOKENS_PER_BYTE if pictures else 0
         return max(least, (prompt - pictures) / max(size.text_bytes, 1))
 
     def expected(self, shard: Shard) -> "_Tokens":

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from helpers.bars import along
 from helpers.formats.pictures import (
     LINK,
     LONG_SIDE,
@@ -64,7 +65,9 @@ def image_parts(
             return f"picture {numbered[0]}: {error}"
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = list(pool.map(part, enumerate(pictures, start=1)))
+        numbered = [*enumerate(pictures, start=1)]
+        made = pool.map(part, numbered)
+        parts = list(along(made, "reading", total=len(numbered), unit=" pictures"))
     if problems := [found for found in parts if isinstance(found, str)]:
         raise PictureError("\n- ".join([f"{len(problems)} of {len(parts)} pictures:", *problems]))
     return [found for found in parts if not isinstance(found, str)]

@@ -5,6 +5,8 @@ this module reads or writes records, so a fact about a batch has one owner.
 """
 
 import contextlib
+import hashlib
+import itertools
 import json
 import math
 import time
@@ -32,7 +34,8 @@ _FEW = 10
 _PAGE = 100
 # No time in seconds is as large before the year 5000.
 _MILLISECONDS = 1e11
-
+# In the place of the API's code, in a batch that was given up.
+_TOO_LARGE = "larger_than_queue"
 
 T = TypeVar("T")
 
@@ -56,6 +59,12 @@ class Job:
     @property
     def folder(self) -> Path:
         return self.shards[0].path.parent
+
+    @property
+    def parts(self) -> list["Job"]:
+        """A job for each batch file, to collect one after the other, or each on another machine."""
+        each = zip(self.shards, self.batch_ids, strict=True)
+        return [Job([shard], [batch_id], self.server) for shard, batch_id in each]
 
 
 @dataclass
@@ -93,9 +102,19 @@ class Record:
         """Whether there is no batch, or one that ran nothing and may be created again."""
         if self.batch is None:
             return True
-        if self.batch.get("status") != "failed" or self.cancelled or self.carried_over:
-            return False
-        return ran_nothing(batch_of(self.batch))
+        given_up = self.cancelled or self.carried_over or self.too_large
+        return not given_up and ran_nothing(batch_of(self.batch))
+
+    @property
+    def too_large(self) -> bool:
+        """Whether not even the empty queue had room for it."""
+        return self.batch is not None and _has(batch_of(self.batch), _TOO_LARGE)
+
+    def give_up(self) -> None:
+        """Notes of a batch that found no room that it never will."""
+        assert self.batch is not None
+        for error in self.batch["errors"]["data"]:
+            error["code"] = _TOO_LARGE
 
     @property
     def waits_for_room(self) -> bool:
@@ -123,6 +142,11 @@ class Records:
     def __getitem__(self, shard: Shard) -> Record:
         return self._parse(_servers(shard), shard)
 
+    def at(self, path: Path) -> tuple[Shard, Record]:
+        """The batch file whose record lies there, as it was when it was written, and the record."""
+        shard = _shard(path)
+        return shard, self[shard]
+
     @contextlib.contextmanager
     def change(self, shard: Shard) -> Iterator[Record]:
         """The shard's record, to be changed; what it is at the end of the block is written."""
@@ -146,7 +170,7 @@ class Records:
     def carried_over(self, shard: Shard) -> None:
         """Notes at the batch files whose rows this one carries that they are sent with it."""
         for name in shard.carries:
-            earlier = _shard(shard.path.parents[1] / name)
+            earlier = _shard(shard.home / name)
             with self.change(earlier) as record:
                 record.carried_over = shard.round
 
@@ -162,16 +186,28 @@ class Records:
 def all_records(jobs: Path, server: str) -> Iterator[tuple[Shard, Record]]:
     """Every batch file under a jobs folder that was sent to the server, and its record."""
     records = Records(server)
-    for folder in sorted(jobs.iterdir()):
-        # What begins with a dot is not finished, and may be gone in a moment.
-        if folder.name.startswith(".") or not folder.is_dir():
-            continue
-        for pattern in ("requests-*.json", "round-*/requests-*.json"):
-            for path in sorted(folder.glob(pattern)):
-                with contextlib.suppress(JobError):
-                    shard = _shard(path)
-                    if (record := records[shard]).batch:
-                        yield shard, record
+    for path in itertools.chain(*record_files(jobs).values()):
+        with contextlib.suppress(JobError):
+            shard, record = records.at(path)
+            if record.batch:
+                yield shard, record
+
+
+def record_files(jobs: Path) -> dict[Path, list[Path]]:
+    """The records under a jobs folder, those of all rounds, by the folder of their job."""
+    # What begins with a dot is not finished, and may be gone in a moment.
+    folders = [folder for folder in sorted(jobs.glob("[!.]*")) if folder.is_dir()]
+    patterns = ("requests-*.json", "round-*/requests-*.json")
+    return {folder: [p for one in patterns for p in sorted(folder.glob(one))] for folder in folders}
+
+
+def result_path(shard: Shard, server: str, batch_id: str, file_id: str, kind: str) -> Path:
+    """Where a result file lies; ``kind`` is ``output`` or ``errors``.
+
+    Ids come from a server, so they are no part of a path; two servers may use the same ones.
+    """
+    mark = hashlib.sha256(f"{server}\n{batch_id}\n{file_id}".encode()).hexdigest()[:12]
+    return shard.path.with_name(f"{shard.path.stem}-{mark}-{kind}.jsonl")
 
 
 @contextlib.contextmanager
@@ -280,8 +316,11 @@ def found_no_room(batch: Batch) -> bool:
     That shows after the creation, as a batch that failed with ``token_limit_exceeded``
     (https://github.com/openai/openai-python/issues/2084).
     """
-    codes = [error.code for error in errors_of(batch)]
-    return ran_nothing(batch) and "token_limit_exceeded" in codes
+    return ran_nothing(batch) and _has(batch, "token_limit_exceeded")
+
+
+def _has(batch: Batch, code: str) -> bool:
+    return code in [error.code for error in errors_of(batch)]
 
 
 def errors_of(batch: Batch) -> list:
@@ -446,7 +485,10 @@ def _shard(record: Path) -> Shard:
     known = {one.name for one in fields(Shard)} & facts.keys()
     kept = {name: facts[name] for name in known}
     carries = tuple(facts.get("carries", ()))
-    return Shard(**{**kept, "path": record.with_suffix(".jsonl"), "carries": carries})
+    try:
+        return Shard(**{**kept, "path": record.with_suffix(".jsonl"), "carries": carries})
+    except TypeError as error:
+        raise _damaged(record, error) from None
 
 
 def _read(path: Path) -> dict:

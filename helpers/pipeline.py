@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pandas as pd
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from helpers.batch import check_model, submit, unsubmitted
 from helpers.batch import wait as wait_for
-from helpers.batchfile import Shard, read, write
+from helpers.batchfile import Shard, assemble, read, write
 from helpers.checks import MAX_REQUESTS
 from helpers.costs import BudgetError, actual, estimate, price
 from helpers.job import Job, JobError, Records, locked, look, server_of, visible
@@ -31,7 +31,7 @@ Finished = tuple[Job, pd.DataFrame]
 
 def run(
     client: openai.OpenAI,
-    requests: Iterable[dict],
+    requests: Iterable[dict] | list[Shard],
     folder: str | PathLike,
     *,
     budget: float,
@@ -39,6 +39,7 @@ def run(
     try_first: int = 3,
     rounds: int = 2,
     max_requests: int = MAX_REQUESTS,
+    max_tokens: int | None = None,
     reuse: bool = True,
     wait: bool = True,
     show: Callable[[list[Batch]], Any] | None = None,
@@ -46,7 +47,8 @@ def run(
 ) -> pd.DataFrame:
     """The outcomes of all requests: one line each, in order, as `collect` gives them.
 
-    Checks and writes the batch files (``max_requests`` as for `write`), tries the first
+    Checks and writes the batch files (``max_requests`` and ``max_tokens`` as for `write`; batch
+    files that exist are put together as `assemble` does it), tries the first
     ``try_first`` requests with Chat Completions (`JobError` if none of the answers can be used),
     estimates the cost from them (`BudgetError` above ``budget`` US dollars), and only then submits.
     What this server has answered before, in any job of the same jobs folder, is taken over and not
@@ -57,7 +59,11 @@ def run(
     for everything found in order before the job starts, and the counts at its end; ``show`` is that
     of `wait`.
     """
-    shards = write(requests, folder, max_requests=max_requests)
+    if isinstance(requests, list) and requests and isinstance(requests[0], Shard):
+        shards = assemble(cast(list[Shard], requests), folder)
+    else:
+        made = cast(Iterable[dict], requests)
+        shards = write(made, folder, max_requests=max_requests, max_tokens=max_tokens)
     count = sum(shard.requests for shard in shards)
     say(f"checked: {count:,} requests to {shards[0].model}, batch files: {len(shards)}")
     if try_first < 1 or shards[0].endpoint != "/v1/chat/completions":

@@ -5,16 +5,16 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, KeysView, Mapping, Sized
+from collections.abc import Iterator, KeysView, Mapping
 from os import PathLike
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
 from helpers.checks import ID_RULE, ID_RULE_TEXT
+from helpers.formats.cells import EXACT, as_whole, empty_places, is_empty
 from helpers.formats.schemas import refusals
 from helpers.formats.tables import RowError, table_of
 
@@ -45,7 +45,7 @@ def with_ids(table: Any) -> pd.DataFrame:
     strange = [number for number, value in enumerate(ids, start=1) if not ID_RULE.fullmatch(value)]
     if strange:
         value = values[strange[0] - 1]
-        if isinstance(value, float) and math.isfinite(value) and abs(value) >= _EXACT:
+        if isinstance(value, float) and math.isfinite(value) and abs(value) >= EXACT:
             raise RowError(
                 f"{_rows(strange)}: the id {value:.0f} is a decimal number, and so large that its "
                 "last digits were lost. Read the ids as text: pd.read_csv(..., dtype={'id': str})."
@@ -89,14 +89,14 @@ def rows(table: Any) -> Iterator["Row"]:
     table = table_of(table)
     _check_double(table)
     names = list(table.columns)
-    columns = [_whole(table.iloc[:, place]) for place in range(len(names))]
+    columns = [as_whole(table.iloc[:, place]) for place in range(len(names))]
     source = _Source(names, columns)
     # Lists are several times as fast as columns to go through; short ones keep the memory flat.
     for start in range(0, len(table), _PIECE):
         lists = [column.iloc[start : start + _PIECE].tolist() for column in columns]
         holes: dict[int, list[str]] = {}
         for name, values in zip(names, lists, strict=True):
-            for place in _empty_places(values):
+            for place in empty_places(values):
                 holes.setdefault(place, []).append(name)
         for place, cells in enumerate(zip(*lists, strict=True)):
             row = Row.__new__(Row)
@@ -164,62 +164,17 @@ class _Source:
         """The numbers of the rows with nothing in this column, for the messages about them."""
         if column not in self._empty and self._columns:
             values = self._columns[self.names.index(column)].tolist()
-            self._empty[column] = [place + 1 for place in _empty_places(values)]
+            self._empty[column] = [place + 1 for place in empty_places(values)]
         return self._empty.get(column, [])
 
 
 _PIECE = 1_000
-# Decimal numbers from here on do not hold every whole number.
-_EXACT = 2**53
 _SHOWN = 5
-# Blanks, and what a reader cannot see: joiners, marks of direction, fillers.
-_BLANK = "\u00ad\u034f\u061c\u115f\u1160\u1680\u180e\u2800\u3000\u3164\ufeff\uffa0" + "".join(
-    chr(letter)
-    for first, last in (
-        (0x09, 0x0D), (0x1C, 0x20), (0x80, 0xA0), (0x2000, 0x200F), (0x2028, 0x202F),
-        (0x205F, 0x206F), (0xFE00, 0xFE0F),
-    )
-    for letter in range(first, last + 1)
-)  # fmt: skip
-
-
-def is_empty(value: Any) -> bool:
-    """Whether a cell has nothing in it: None, NaN, invisible text, an empty list."""
-    if isinstance(value, str):
-        return not value.strip(_BLANK)
-    if isinstance(value, np.ndarray):
-        return value.size == 0
-    if isinstance(value, Sized):
-        return len(value) == 0
-    return value is None or bool(pd.api.types.is_scalar(value) and pd.isna(value))
-
-
-def _empty_places(values: list) -> list[int]:
-    kinds = set(map(type, values))
-    # Whole columns of one kind, the commonest, are looked at without a call for each value.
-    if kinds <= {int, bool}:
-        return []
-    if kinds == {str} and all(map(str.strip, values)) and all(map(str.isascii, values)):
-        return []
-    if kinds == {float}:
-        return [place for place, value in enumerate(values) if math.isnan(value)]
-    return [place for place, value in enumerate(values) if is_empty(value)]
-
-
-def _whole(column: pd.Series) -> pd.Series:
-    """The column with whole numbers as such, if it has no others."""
-    if column.dtype.kind != "f":
-        return column
-    numbers = column.to_numpy(dtype=float, na_value=math.nan)
-    known = numbers[~np.isnan(numbers)]
-    if not len(known) or not (abs(known) < _EXACT).all() or (known % 1).any():
-        return column
-    return column.astype("Int64")
 
 
 def _as_id(value: Any) -> str:
     # pandas reads whole numbers as decimals where another cell of the column is empty.
-    exact = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
+    exact = isinstance(value, float) and value.is_integer() and abs(value) < EXACT
     return str(int(value) if exact else value)
 
 

@@ -19,11 +19,12 @@ from openai.types import CompletionUsage
 from pydantic import BaseModel
 
 from helpers import batchfile
+from helpers.bars import Bar, along
 from helpers.batchfile import Shard
-from helpers.job import Record, Records, all_records, locked, server_of
+from helpers.job import Record, Records, all_records, locked, result_path, server_of
 from helpers.outcome import Outcome, outcome_of, result_lines
 from helpers.paths import whole_file
-from helpers.table import Rows, result_path
+from helpers.table import Rows
 
 INDEX = "answered.sqlite"
 _BLOCK = 500
@@ -137,7 +138,8 @@ class _Index:
         """The result line of each request that has an ok answer, under its own custom_id."""
         with closing(self._open()) as database, _Lines(self.jobs) as lines:
             (known,) = database.execute("select count(*) from answers").fetchone()
-            for shard in shards if known else ():
+            asked = shards if known else ()
+            for shard in along(asked, "reading earlier answers", size=lambda s: s.requests):
                 requests = batchfile.read(shard.path)
                 while block := [*islice(requests, _BLOCK)]:
                     keys = {self._key(request): request["custom_id"] for request in block}
@@ -164,7 +166,7 @@ class _Index:
 
     def _update(self) -> None:
         """Adds the result files that came since the last time."""
-        with closing(self._open()) as database, database:
+        with closing(self._open()) as database, database, Bar("reading earlier answers") as bar:
             known = {path for (path,) in database.execute("select path from files")}
             for shard, record in all_records(self.jobs, self.server):
                 path = self._results(shard, record)
@@ -173,6 +175,7 @@ class _Index:
                     rows = ((key, name, *place) for key, *place in self._read(shard, path))
                     database.executemany("insert or ignore into answers values (?, ?, ?, ?)", rows)
                     database.execute("insert into files values (?)", [name])
+                    bar.update(shard.requests)
 
     def _results(self, shard: Shard, record: Record) -> Path | None:
         batch = record.batch or {}

@@ -1,10 +1,10 @@
 """outcomes -> table: in the order of the reader's rows; what can succeed is asked again."""
 
 import gc
-import hashlib
 import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +19,7 @@ from openai.types import Batch
 from pydantic import BaseModel
 
 from helpers import batchfile
+from helpers.bars import BYTES, Bar, along
 from helpers.batchfile import Shard
 from helpers.checks import CAPS
 from helpers.job import (
@@ -30,6 +31,7 @@ from helpers.job import (
     age_of,
     counts_of,
     errors_of,
+    result_path,
     server_of,
     visible,
 )
@@ -74,7 +76,7 @@ def collect(
     """
     results, rows = _Results(client, job, sleep), Rows(answer)
     running, lost = 0, 0
-    for place, shard in enumerate(job.shards):
+    for place, shard in enumerate(along(job.shards, "collecting", size=lambda s: s.requests)):
         batch, paths = results.of(place)
         running += batch.status not in FINAL
         with collector_paused():
@@ -180,10 +182,10 @@ class _Results:
     def _download(self, file_id: str, path: Path) -> None:
         """Counts only in full length, and ends where the server said that the file does."""
         announced = self.client.files.retrieve(file_id).bytes or 0
-        with whole_file(path) as file:
+        with whole_file(path) as file, Bar("downloading", total=announced, unit=BYTES) as bar:
             with self.client.files.with_streaming_response.content(file_id) as response:
                 for piece in response.iter_bytes():
-                    file.write(piece)
+                    bar.update(file.write(piece))
                     if announced and file.tell() > announced:
                         raise JobError(
                             f"{path.name} is longer than the {announced:,} bytes that the server "
@@ -191,15 +193,6 @@ class _Results:
                         )
             if file.tell() < announced:
                 raise httpx2.ReadError(f"{file.tell():,} of {announced:,} bytes arrived")
-
-
-def result_path(shard: Shard, server: str, batch_id: str, file_id: str, kind: str) -> Path:
-    """Where a result file lies; ``kind`` is ``output`` or ``errors``.
-
-    Ids come from a server, so they are no part of a path; two servers may use the same ones.
-    """
-    mark = hashlib.sha256(f"{server}\n{batch_id}\n{file_id}".encode()).hexdigest()[:12]
-    return shard.path.with_name(f"{shard.path.stem}-{mark}-{kind}.jsonl")
 
 
 def _outcomes(paths: list[Path], answer: type[BaseModel] | None) -> Iterator[tuple[str, Outcome]]:
@@ -353,10 +346,11 @@ def retry(
     """The batch files of the requests that can succeed on another try; an empty list if none can.
 
     They are ready for `submit`, as those of `write`. A batch file that ran nothing is one of them
-    as it is: that is no round. All others lie in folders of their own inside the job's, one for
-    each round. Outcomes merged with those of a retry that failed again make the files of the next
-    round, up to ``rounds``. What was submitted for a round before is part of it again, not written
-    anew, so no row is paid twice in one round.
+    as it is, and one that is larger than the whole queue comes as files half as large: that is no
+    round. All others lie in folders of their own inside the job's, one for each round. Outcomes
+    merged with those of a retry that failed again make the files of the next round, up to
+    ``rounds``. What was submitted for a round before is part of it again, not written anew, so no
+    row is paid twice in one round.
 
     With ``max_completion_tokens`` the answers that were cut off are asked again as well, with that
     as their cap (in Responses as max_output_tokens). ``max_requests`` is that of `write`, by
@@ -366,16 +360,23 @@ def retry(
     if max_completion_tokens:
         wanted = wanted | (outcomes["code"] == "truncated")
     again, records = outcomes[wanted], Records(job.server)
+    if again.empty:
+        return []
     todo = {*again.index}
     # In this order, so that the same rows make the same file from shards in any order.
     sent = [*sorted(job.shards, key=lambda s: s.path), *records.of_rounds(job)]
-    idle = _holding(todo, (s for s in sent if records[s].batch and records[s].may_run))
-    too_large = [s for s in idle if max_requests and s.requests > max_requests]
-    as_they_are = [s for s in idle if s not in too_large]
-    todo -= _ids(as_they_are)
-    again = again[
-        again.index.isin(todo) & ((again["round"] < rounds) | again.index.isin(_ids(too_large)))
-    ]
+    known = {shard: records[shard] for shard in sent}
+    idle = _holding(todo, (s for s in sent if known[s].batch and known[s].may_run))
+    as_they_are = [s for s in idle if not max_requests or s.requests <= max_requests]
+    given_up = _holding(todo, (s for s in sent if known[s].too_large or known[s].carried_over))
+    given_up += [s for s in idle if s not in as_they_are]
+    too_large = [s for s in given_up if known[s].too_large]
+    # Alone larger than the queue, they fit into no smaller file.
+    todo -= _ids([*as_they_are, *(s for s in too_large if s.requests == 1)])
+    # A file that was given up ran nothing, so it was no round of its rows.
+    unrun = Counter(custom_id for shard in given_up for custom_id in batchfile.ids(shard.path))
+    rounds_run = again["round"] - [unrun[custom_id] for custom_id in again.index]
+    again = again[again.index.isin(todo) & (rounds_run < rounds)]
     if again.empty:
         return as_they_are
     number = int(again["round"].max()) + 1
@@ -393,14 +394,17 @@ def retry(
         for request in batchfile.read(shard.path)
         if request["custom_id"] in todo
     )
+    largest = max(shard.requests for shard in job.shards)
     new = batchfile.write(
         requests,
         job.folder / f"round-{number}",
-        max_requests=max_requests or max(shard.requests for shard in job.shards),
+        max_requests=max_requests or min([largest, *(-(-s.requests // 2) for s in too_large)]),
         round=number,
     )
     carries = tuple(
-        s.path.relative_to(job.folder).with_suffix(".json").as_posix() for s in too_large
+        s.path.relative_to(job.folder).with_suffix(".json").as_posix()
+        for s in given_up
+        if not known[s].carried_over
     )
     return as_they_are + earlier + [replace(shard, carries=carries) for shard in new]
 

@@ -1,9 +1,14 @@
 """What the tests share: recorded requests, a job run to its end, a wire that can be disturbed."""
 
+import contextlib
 import json
+import logging
+import threading
+from collections.abc import Iterator
 
 import httpx2
 import openai
+from werkzeug.serving import make_server
 
 import helpers
 from helpers.paths import DATA
@@ -90,6 +95,21 @@ class Wire(httpx2.BaseTransport):
         call = f"{request.method} {request.url.path}"
         self.calls.append(call)
         return self.disturb(call, lambda: self.replay.handle_request(request))
+
+
+@contextlib.contextmanager
+def served(app) -> Iterator[str]:
+    """The base URL of an app on a free port, while the block runs."""
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def connect(transport, **options):

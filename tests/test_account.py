@@ -8,7 +8,7 @@ import pytest
 
 import helpers
 from helpers import account
-from helpers.client import replay_client
+from helpers.replay.clients import replay_client
 from support import CREATE, LIST, UPLOAD, connect, forget, no_pause, on, recorded, run
 
 

@@ -20,6 +20,7 @@ from helpers import (
     BatchFileError,
     PictureError,
     RowError,
+    assemble,
     batchfile,
     check,
     image_part,
@@ -540,3 +541,88 @@ def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path):
     (tmp_path / "file").write_text("x", "utf-8")
     with pytest.raises(BatchFileError, match=r"folder .* cannot be written .*COOKBOOK_JOBS"):
         write([request()], tmp_path / "file" / "job")
+
+
+# Files within a limit of tokens, and in parts
+
+
+def test_files_are_split_by_tokens_of_text_and_pictures(tmp_path):
+    text = [request(f"row-{n}", "a" * 400) for n in range(5)]
+    size = prompt_size(text[0]).tokens
+    assert 100 <= size < 120
+    shards = write(text, tmp_path / "job", max_tokens=int(2 * size))
+    assert [shard.requests for shard in shards] == [2, 2, 1]
+    part = {"type": "image_url", "image_url": {"url": "https://example.org/a.jpg"}}
+    picture = request("picture")
+    picture["body"]["messages"][0]["content"] = [part]
+    shards = write([text[0], picture, text[1]], tmp_path / "job", max_tokens=300)
+    assert [shard.requests for shard in shards] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2000000", True])
+def test_a_limit_of_tokens_is_a_whole_number(tmp_path, value):
+    with pytest.raises(ValueError, match="max_tokens is"):
+        write(requests(1), tmp_path / "job", max_tokens=value)
+
+
+def test_an_empty_part_is_no_file_where_that_is_allowed(tmp_path):
+    assert write([], tmp_path / "part", may_be_empty=True) == []
+    assert files_in(tmp_path) == []
+
+
+def parts_of(tmp_path, *, size=1):
+    return [
+        shard
+        for at in range(0, 3 * size, size)
+        for shard in write(requests(3 * size)[at : at + size], tmp_path / "parts" / f"part-{at}")
+    ]
+
+
+def test_parts_are_one_job_with_names_that_do_not_depend_on_their_order(tmp_path):
+    parts = parts_of(tmp_path)
+    shards = assemble(parts, tmp_path / "job")
+    assert [line for shard in shards for line in read(shard.path)] == requests(3)
+    assert {shard.path.parent.name.rpartition("-")[0] for shard in shards} == {"job"}
+    assert {s.path.name for s in shards} == {f"requests-00{n}.jsonl" for n in (1, 2, 3)}
+    assert assemble(parts[::-1], tmp_path / "job") == shards[::-1]
+    assert all(part.path.exists() for part in parts)
+
+
+def test_parts_take_no_room_twice(tmp_path):
+    parts = parts_of(tmp_path)
+    for part, shard in zip(parts, assemble(parts, tmp_path / "job"), strict=True):
+        assert shard.path.samefile(part.path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another disk is looked for at /dev/shm")
+def test_parts_are_copied_to_another_disk(tmp_path):
+    parts = parts_of(tmp_path)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        shards = assemble(parts, Path(elsewhere, "job"))
+        assert [line for shard in shards for line in read(shard.path)] == requests(3)
+    assert all(part.path.exists() for part in parts)
+
+
+def test_files_of_one_folder_are_a_job_already(tmp_path):
+    shards = write(requests(3), tmp_path / "job", max_requests=1)
+    assert assemble(shards, tmp_path / "other") == shards
+
+
+def test_an_id_in_two_parts_is_refused_with_the_parts_name(tmp_path):
+    one, two = write(requests(2), tmp_path / "one"), write(requests(1), tmp_path / "two")
+    with pytest.raises(
+        BatchFileError, match=r"the id 'row-1' .* once in two-\w+/requests-001.jsonl"
+    ):
+        assemble([*one, *two], tmp_path / "job")
+
+
+def test_parts_with_different_models_are_refused(tmp_path):
+    one = write([request("a")], tmp_path / "one")
+    two = write([request("b", model="gpt-6.2-sol")], tmp_path / "two")
+    with pytest.raises(BatchFileError, match=r"two-\w+/requests-001.jsonl asks gpt-6.2-sol at"):
+        assemble([*one, *two], tmp_path / "job")
+
+
+def test_parts_that_are_all_empty_are_refused(tmp_path):
+    with pytest.raises(BatchFileError, match="are all parts empty"):
+        assemble([], tmp_path / "job")

@@ -12,8 +12,9 @@ import openai
 import pytest
 
 import helpers
-from helpers.client import MODES, replay_client
+from helpers.client import MODES
 from helpers.paths import ROOT
+from helpers.replay.clients import replay_client
 from support import recorded
 
 

@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 
-from contract.conftest import serving
 from helpers.paths import ROOT
 from helpers.replay import create_app
+from support import served
 
 ANSWERS = ROOT / "tests" / "contract" / "recordings"
 
@@ -21,8 +21,8 @@ def contract(*options, **environment):
 
 
 def test_against_a_server_it_ends_with_a_table_of_what_held(tmp_path):
-    with serving(create_app(tmp_path / "replay.sqlite", recordings=ANSWERS)) as address:
-        code, said = contract(f"--server={address}/v1")
+    with served(create_app(tmp_path / "replay.sqlite", recordings=ANSWERS)) as address:
+        code, said = contract(f"--server={address}")
     assert code == 0, said
     table = said.split("the contract =")[1]
     held = table.count("\nheld      ")
@@ -33,8 +33,8 @@ def test_against_a_server_it_ends_with_a_table_of_what_held(tmp_path):
 
 
 def test_live_says_what_it_costs_and_a_second_run_picks_the_batch_up(tmp_path):
-    with serving(create_app(tmp_path / "replay.sqlite", recordings=ANSWERS)) as address:
-        live = {"OPENAI_API_KEY": "made-up", "OPENAI_BASE_URL": f"{address}/v1"}
+    with served(create_app(tmp_path / "replay.sqlite", recordings=ANSWERS)) as address:
+        live = {"OPENAI_API_KEY": "made-up", "OPENAI_BASE_URL": address}
         runs = [contract("--live", "-v", **live) for _ in range(2)]
     assert [code for code, _ in runs] == [0, 0], runs[-1][1]
     assert "contract: at most 12 tiny requests to gpt-6-luna" in runs[0][1]
@@ -44,8 +44,8 @@ def test_live_says_what_it_costs_and_a_second_run_picks_the_batch_up(tmp_path):
 
 def test_what_does_not_hold_is_named_with_the_document_it_rests_on(tmp_path):
     # A replay without an answer to the contract's requests.
-    with serving(create_app(tmp_path / "replay.sqlite", recordings=tmp_path)) as address:
-        code, said = contract(f"--server={address}/v1")
+    with served(create_app(tmp_path / "replay.sqlite", recordings=tmp_path)) as address:
+        code, said = contract(f"--server={address}")
     assert code == 1
     assert "NOT HELD  request_counts tell successes from failures" in said
     assert "what this rests on" in said

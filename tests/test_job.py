@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 
+import pandas as pd
 import pytest
 
 import helpers
@@ -137,3 +138,10 @@ def test_a_record_says_all_of_its_shard(client, shards, path):
     facts = json.loads(path.read_text("utf-8"))["shard"]
     known = asdict(shards[0]) | {"carries": []}
     assert facts | {"path": shards[0].path} == known
+
+
+def test_a_job_can_be_collected_part_by_part(client, tmp_path):
+    job = run(client, helpers.write(recorded()[:5], tmp_path / "parts", max_requests=2))
+    tables = [helpers.collect(client, part) for part in job.parts]
+    assert [len(table) for table in tables] == [2, 2, 1]
+    assert pd.concat(tables).equals(helpers.collect(client, job))

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import os
 import re
 import socket
@@ -19,15 +18,14 @@ import httpx2
 import openai
 import pytest
 from filelock import FileLock
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 import helpers
-from helpers.client import local_client
 from helpers.paths import ROOT
 from helpers.replay import create_app
+from helpers.replay.clients import local_client
 from helpers.replay.local import Upstream
-from support import connect, request
+from support import connect, request, served
 
 MODEL = "org/tiny-1"
 IDS = [f"row-{number}" for number in range(10)]
@@ -99,19 +97,13 @@ def completion(text):
 
 
 @contextmanager
-def served(server):
+def upstream(server):
     """The base URL of the server while the block runs."""
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    listening = make_server("127.0.0.1", 0, server.app, threaded=True)
-    thread = threading.Thread(target=listening.serve_forever, args=[0.01])
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.server_port}/v1"
-    finally:
-        server.hold.set()
-        listening.shutdown()
-        thread.join()
-        listening.server_close()
+    with served(server.app) as url:
+        try:
+            yield url
+        finally:
+            server.hold.set()
 
 
 @pytest.fixture
@@ -121,7 +113,7 @@ def server():
 
 @pytest.fixture
 def url(server):
-    with served(server) as url:
+    with upstream(server) as url:
         yield url
 
 
@@ -335,7 +327,7 @@ def test_a_killed_kernel_loses_only_the_lines_in_flight(server, tmp_path):
         print(helpers.collect(client, job)["outcome"].tolist())
     """
     command = [sys.executable, "-c", textwrap.dedent(kernel)]
-    with served(server) as url:
+    with upstream(server) as url:
         local = {"COOKBOOK_MODE": "local", "COOKBOOK_UPSTREAM": url, "COOKBOOK_JOBS": str(tmp_path)}
         local["COOKBOOK_AT_ONCE"] = "4"
         options = {"cwd": ROOT / "tests", "env": {**os.environ, **local}, "text": True}
@@ -427,7 +419,7 @@ def test_rows_that_failed_for_now_are_sent_again_as_a_new_batch(client, shards, 
 
 
 def test_a_server_that_dies_gives_every_row_a_reason_and_a_retry(server, new_client, tmp_path):
-    with served(server) as url:
+    with upstream(server) as url:
         client = new_client(url, at_once=4)
         server.hold = OpenFor(4)
         job = helpers.submit(client, helpers.write(REQUESTS, tmp_path / "rows"))
@@ -451,7 +443,7 @@ def test_an_answer_that_comes_too_late_can_be_retried(new_client, tmp_path, serv
 
 
 def test_a_job_for_a_server_that_is_not_there_does_not_start(server, new_client, shards):
-    with served(server) as url:
+    with upstream(server) as url:
         client = new_client(url)
     with pytest.raises(openai.InternalServerError, match=f"No answer from {url}/models"):
         helpers.submit(client, shards)
@@ -608,7 +600,7 @@ def test_what_one_server_answered_is_never_taken_for_the_answer_of_another(tmp_p
     for text in ("one", "two"):
         server = Server()
         server.answers = {f"question {custom_id}": (200, completion(text)) for custom_id in IDS}
-        with served(server) as url:
+        with upstream(server) as url:
             client = local_client(url, tmp_path / f"{text}.sqlite")
             job = run(client, helpers.write(REQUESTS, tmp_path / "rows"))
             answers[text] = set(helpers.collect(client, job)["answer"])

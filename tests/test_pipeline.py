@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 import helpers
 from faults import Faults
-from helpers.client import replay_client
 from helpers.replay import create_app
+from helpers.replay.clients import replay_client
 from support import CREATE, LIST, UPLOAD, Wire, connect, on, recorded, request
 
 MODEL = "GET /v1/models/gpt-6-luna"
@@ -441,3 +441,40 @@ def test_a_job_can_be_submitted_today_and_collected_tomorrow(client, wire, folde
     after = helpers.run(client, requests, folder, budget=1)
     assert after["outcome"].tolist() == ["ok"] * 4
     assert wire.calls.count(CREATE) == 2
+
+
+def test_files_larger_than_the_queue_halve_themselves_until_all_rows_have_come(tmp_path, folder):
+    wire = Wire(create_app(tmp_path / "replay.sqlite", faults=Faults()))
+    client, given = connect(wire, max_retries=0), recorded()[:8]
+    client.put("/replay", body={"faults": [], "queue_tokens": 1_000}, cast_to=object)
+    outcomes = helpers.run(client, given, folder, budget=1, rounds=1)
+    assert outcomes["outcome"].tolist() == ["ok"] * 8
+    made = wire.calls.count(CREATE)
+    again = helpers.run(client, given, folder, budget=1, rounds=1)
+    assert again.equals(outcomes)
+    assert wire.calls.count(CREATE) == made
+
+
+def test_a_request_larger_than_the_queue_fails_alone(tmp_path, folder):
+    wire = Wire(create_app(tmp_path / "replay.sqlite", faults=Faults()))
+    client = connect(wire, max_retries=0)
+    large = {**recorded()[0], "custom_id": "large"}
+    large["body"] = {**large["body"], "messages": large["body"]["messages"] * 9}
+    client.put("/replay", body={"faults": [], "queue_tokens": 1_000}, cast_to=object)
+    outcomes = helpers.run(client, [*recorded()[:3], large], folder, budget=1)
+    assert outcomes["outcome"].tolist() == ["ok"] * 3 + ["failed"]
+    assert outcomes.loc["large", "code"] == "larger_than_queue"
+
+
+def test_batch_files_written_in_parts_run_as_one_job_in_any_order(client, wire, tmp_path):
+    parts = [
+        helpers.write(recorded()[at : at + 2], tmp_path / f"part-{at}", may_be_empty=True)
+        for at in (0, 2, 4, 300)
+    ]
+    files = [shard for part in parts for shard in part]
+    outcomes = helpers.run(client, files, tmp_path / "films", budget=1)
+    assert outcomes["outcome"].tolist() == ["ok"] * 6
+    assert outcomes.index.tolist() == [request["custom_id"] for request in recorded()[:6]]
+    turned = helpers.run(client, files[::-1], tmp_path / "films", budget=1)
+    assert turned.loc[outcomes.index].equals(outcomes)
+    assert [wire.calls.count(call) for call in (UPLOAD, CREATE)] == [3, 3]

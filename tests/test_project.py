@@ -13,7 +13,7 @@ from helpers.paths import ROOT
 # Who may import whom: each module only those of the floors below it. `formats` are the kinds of
 # what comes in, `display` shows jobs, and only `client` enters `replay`.
 FLOORS = [
-    {"paths"},
+    {"paths", "bars"},
     {"formats"},
     {"checks", "images"},
     {"request", "outcome"},

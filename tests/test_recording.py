@@ -14,8 +14,8 @@ from PIL import Image
 
 import crashing
 import helpers
-from helpers.client import replay_client
 from helpers.replay import create_app
+from helpers.replay.clients import replay_client
 from helpers.replay.record import Recorder
 from helpers.replay.recordings import key_of
 from support import RECORDED, connect, lost, on, recorded, request, run

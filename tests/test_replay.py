@@ -8,8 +8,8 @@ import httpx2
 import openai
 import pytest
 
-from helpers.client import replay_client
 from helpers.replay import create_app
+from helpers.replay.clients import replay_client
 from support import RECORDED, recorded, request
 
 FINAL = {"completed", "failed", "expired", "cancelled"}

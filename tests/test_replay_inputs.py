@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from helpers.client import replay_client
 from helpers.replay import create_app
+from helpers.replay.clients import replay_client
 from support import connect, recorded, request
 from test_replay import counts, create, finish, lines_of, upload
 

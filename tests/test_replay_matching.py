@@ -7,7 +7,7 @@ import openai
 import pytest
 
 import helpers
-from helpers.client import replay_client
+from helpers.replay.clients import replay_client
 from helpers.replay.recordings import Recordings, key_of
 from support import RECORDED, recorded, request, run
 

@@ -1,20 +1,17 @@
 """Keys stay in memory, job folders are private, and nothing in a table chooses a path."""
 
-import logging
-import threading
 import traceback
 from contextlib import contextmanager
 
 import httpx2
 import openai
 import pytest
-from werkzeug.serving import make_server
 
 import helpers
-from helpers.client import local_client, replay_client
 from helpers.paths import ROOT
 from helpers.replay import create_app
-from support import Wire, recorded, run
+from helpers.replay.clients import local_client, replay_client
+from support import Wire, recorded, run, served
 
 KEY, PASSWORD = "canary-7f3a9c51e0", "canary-swordfish"
 UNREACHABLE = "http://127.0.0.1:9/v1"
@@ -49,16 +46,8 @@ def behind_a_password(state):
         seen.append(environ["HTTP_AUTHORIZATION"])
         return replay({**environ, "HTTP_AUTHORIZATION": "Bearer any"}, start)
 
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=[0.01])
-    thread.start()
-    try:
-        yield f"http://me:{PASSWORD}@127.0.0.1:{server.server_port}/v1", seen
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(app) as address:
+        yield address.replace("//", f"//me:{PASSWORD}@"), seen
 
 
 @pytest.mark.parametrize("mode", ["live", "record"])

@@ -6,6 +6,7 @@ import enum
 import json
 import os
 import re
+import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,9 +17,9 @@ import pytest
 from pydantic import BaseModel, computed_field
 
 import helpers
-from helpers.client import replay_client
 from helpers.job import Records
 from helpers.replay import create_app
+from helpers.replay.clients import replay_client
 from support import CREATE, Wire, completion, connect, error, line, no_pause, recorded, request, run
 
 SERVER_ERROR_ONCE = "apollo-13-1995"
@@ -412,6 +413,20 @@ def test_no_row_goes_into_more_rounds_than_asked_for(tmp_path):
         sent += 1
         outcomes = helpers.merge(outcomes, helpers.collect(client, run(client, again)))
     assert (sent, outcomes["round"].tolist(), outcomes["retry"].tolist()) == (3, [3], [True])
+
+
+def test_rounds_of_many_parts_are_submitted_without_a_lock_for_each(tmp_path):
+    ids = [f"row-{n}" for n in range(150)]
+    client = answering(tmp_path, {custom_id: [(500, error("Oops."))] for custom_id in ids})
+    job = run(client, helpers.write(requests(*ids), tmp_path / "job", max_requests=1))
+    again = [s for part in job.parts for s in helpers.retry(part, helpers.collect(client, part))]
+    assert len({shard.path.parent for shard in again}) == 150
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        assert len(helpers.submit(client, again).batch_ids) == 150
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_retry_of_a_retry_is_round_3(tmp_path):

@@ -103,8 +103,8 @@ def usual(line: dict) -> tuple[str, tuple[int, int, int, int]] | None:
             and isinstance(content, str)
             and content.strip()
             and type(prompt) is type(cached) is type(written) is type(completion) is int
-            and 0 <= cached
-            and 0 <= written
+            and cached >= 0
+            and written >= 0
             and cached + written <= prompt < _MOST
             and 0 <= completion < _MOST
         ):

@@ -267,6 +267,10 @@ def embedding_inputs(texts: Any) -> tuple[int, str]:
 # What is in it
 
 
+# English text has about four bytes a token: an assumption.
+TOKENS_PER_BYTE = 0.25
+
+
 class Size(NamedTuple):
     """How much a model reads in a request: what its prompt costs can be bounded by it.
 
@@ -278,6 +282,11 @@ class Size(NamedTuple):
     image_tokens: int = 0
     links: int = 0
     link_tokens: int = 0
+
+    @property
+    def tokens(self) -> float:
+        """About how many tokens these are, before any was counted by the API."""
+        return self.text_bytes * TOKENS_PER_BYTE + self.image_tokens + self.link_tokens
 
 
 class Reader:

@@ -287,8 +287,7 @@ def finished_job(folder: Path):
     import openai
 
     import helpers
-    from helpers.job import Records, server_of
-    from helpers.table import result_path
+    from helpers.job import Records, result_path, server_of
 
     client = openai.OpenAI(api_key="none", base_url="http://nowhere.invalid/v1", max_retries=0)
     rows = helpers.rows(read_table(folder))

@@ -94,7 +94,7 @@ def ours_clients(folder: Path, clients: int = 8, count: int = 5_000) -> Callable
 
 def ours_local(folder: Path, count: int = 1_000) -> Callable[[], object]:
     """A batch in front of a model that takes 50 ms; ``ratio`` is to the least possible time."""
-    from helpers.client import local_client
+    from helpers.replay.clients import local_client
 
     process = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -42,6 +42,18 @@ asked = [
 job = helpers.submit(client, helpers.write(asked, helpers.JOBS / "long", max_requests=20))
 pause = lambda _: time.sleep(3)
 helpers.wait(client, job, sleep=pause)"""
+# A file of ten rows is written every second, twice.
+LONG_WORK = """\
+import time
+import helpers
+body = {"model": "gpt-6-luna", "messages": [{"role": "user", "content": "Hello"}]}
+asked = {"method": "POST", "url": "/v1/chat/completions", "body": body}
+def slowly(row):
+    time.sleep(0.1)
+    return {"custom_id": f"row-{row}", **asked}
+for name in ("first", "second"):
+    shards = helpers.write(map(slowly, range(60)), helpers.JOBS / name, max_requests=10)
+    print(name, len(shards))"""
 GALLERY_OF_MARKUP = f"""\
 import pandas as pd
 import helpers
@@ -84,6 +96,7 @@ def project(tmp_path_factory) -> Path:
         shutil.copy(text, folder)
     sources = {
         "markup": GALLERY_OF_MARKUP,
+        "long": LONG_WORK,
         "cancel": A_JOB_TO_CANCEL,
         "interrupt": A_JOB_TO_CANCEL.replace("row-", "line-"),
     }

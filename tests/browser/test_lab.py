@@ -59,6 +59,27 @@ def test_a_bar_moves_while_waiting_and_is_gone_afterwards(name, lab):
     assert page.locator(".widget-hprogress").count() == 0
 
 
+def test_long_work_shows_a_bar_that_leaves_no_gap(lab):
+    page = lab.open("long")
+    choose(page, "Run", "Run All Cells")
+    bar = page.get_by_text("rows/s")
+    expect(bar).to_be_visible()
+    lab.picture(page, "long-1-writing")
+    expect(page.get_by_text("first 6")).to_be_visible()
+    expect(bar).to_be_visible()
+    expect(page.get_by_text("second 6")).to_be_visible()
+    expect(bar).to_have_count(0)
+    lab.picture(page, "long-2-written")
+    first, second = (line.bounding_box() for line in page.locator(".jp-OutputArea-child").all())
+    assert second["y"] == first["y"] + first["height"]
+    choose(page, "File", "Save Notebook")
+    expect(page.locator(".jp-mod-dirty")).to_have_count(0)
+    page.context.close()
+    again = lab.open("long")
+    expect(again.locator(".jp-OutputArea-output")).to_have_text(["first 6\n", "second 6\n"])
+    again.context.close()
+
+
 def test_a_job_is_cancelled_by_its_button_while_the_cell_runs_after_asking(lab):
     page = lab.open("cancel")
     choose(page, "Run", "Run All Cells")

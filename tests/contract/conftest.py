@@ -1,11 +1,9 @@
 """The servers that the contract is tried on, the batches it looks at, and the table at the end."""
 
 import json
-import logging
 import os
-import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +11,10 @@ import httpx2
 import openai
 import pytest
 from openai.types import Batch
-from werkzeug.serving import make_server
 
 from contract.cases import ALL_LINES, REFUSED
 from helpers.replay import create_app
+from support import served
 
 FINAL = {"completed", "failed", "expired", "cancelled"}
 # Twelve requests of at most 60 tokens, with answers of at most 16: data/prices.csv.
@@ -129,26 +127,12 @@ def replay(stack, state, in_process):
     """A replay that has answers to the two lines."""
     app = create_app(state, recordings=Path(__file__).parent / "recordings")
     if in_process:
-        transport, address = httpx2.WSGITransport(app=app), "http://replay.invalid"
+        transport, address = httpx2.WSGITransport(app=app), "http://replay.invalid/v1"
     else:
-        transport, address = None, stack.enter_context(serving(app))
-    http = stack.enter_context(httpx2.Client(transport=transport, base_url=f"{address}/v1/"))
-    client = openai.OpenAI(api_key="any", base_url=f"{address}/v1", http_client=http)
+        transport, address = None, stack.enter_context(served(app))
+    http = stack.enter_context(httpx2.Client(transport=transport, base_url=f"{address}/"))
+    client = openai.OpenAI(api_key="any", base_url=address, http_client=http)
     return Server(client, http, "gpt-6-luna")
-
-
-@contextmanager
-def serving(app):
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    listening = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=listening.serve_forever, args=[0.01])
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.server_port}"
-    finally:
-        listening.shutdown()
-        thread.join()
-        listening.server_close()
 
 
 # Batches

@@ -9,9 +9,9 @@ import pytest
 
 import helpers
 from helpers.checks import encode
-from helpers.client import replay_client
 from helpers.outcome import TOKENS
 from helpers.paths import ROOT
+from helpers.replay.clients import replay_client
 from support import recorded
 
 TEXTS = [(ROOT / name).read_text("utf-8") for name in ("README.md", "helpers/README.md")]

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import helpers
-from helpers.client import replay_client
 from helpers.paths import ROOT
+from helpers.replay.clients import replay_client
 
 TICKETS = (ROOT / "README.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
 USAGE = {"prompt_tokens": 400, "completion_tokens": 4, "total_tokens": 404}

@@ -1,17 +1,15 @@
 """Faults over real HTTP, scripted in the replay: named by what comes out all the same."""
 
-import logging
-import threading
 import warnings
 
 import openai
 import pytest
-from werkzeug.serving import make_server
 
 import helpers
 from faults import Faults
 from helpers.replay import create_app
-from support import forget, no_pause, recorded
+from helpers.replay.clients import replay_client
+from support import forget, no_pause, recorded, served
 
 FILMS = ["jaws-1975", "alien-1979", "once-2007", "psycho-1960", "m-1931"]
 GOOD = [request["custom_id"] for request in recorded(*FILMS)]
@@ -25,15 +23,8 @@ SOON = {"retry-after-ms": "1"}
 
 @pytest.fixture
 def address(tmp_path):
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    app = create_app(tmp_path / "replay.sqlite", faults=Faults())
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=[0.01])
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(create_app(tmp_path / "replay.sqlite", faults=Faults())) as address:
+        yield address
 
 
 @pytest.fixture
@@ -214,24 +205,26 @@ def test_a_job_waits_for_room_that_batches_of_others_take(client, script, tmp_pa
     assert outcomes["outcome"].tolist() == ["ok"] * len(GOOD)
 
 
-def test_a_batch_larger_than_the_queue_says_so_and_its_rows_can_go_in_smaller_files(
-    client, script, shards
-):
+@pytest.mark.parametrize("max_requests", [None, 1])
+def test_a_batch_larger_than_the_queue_goes_in_smaller_files(client, script, shards, max_requests):
     script(queue_tokens=1_000)
-    job = helpers.submit(client, shards, sleep=no_pause)
-    with pytest.raises(helpers.JobError, match=r"requests-001.jsonl is larger than the whole q.*"):
-        helpers.wait(client, job, sleep=no_pause)
-    first = helpers.collect(client, job)
-    again = helpers.retry(job, first, max_requests=1)
-    assert len(again) == len(GOOD)
-    outcomes = helpers.merge(first, helpers.collect(client, finished(client, again)))
+    job, said = helpers.submit(client, shards, sleep=no_pause), []
+    helpers.wait(client, job, sleep=no_pause, say=said.append)
+    assert any("is larger than the whole queue: Enqueued token limit" in line for line in said)
+    assert "failed, Enqueued token limit reached" in said[-1]
+    outcomes, sizes = helpers.collect(client, job), []
+    while again := helpers.retry(job, outcomes, rounds=1, max_requests=max_requests):
+        sizes.append([shard.requests for shard in again])
+        outcomes = helpers.merge(outcomes, helpers.collect(client, finished(client, again)))
     assert outcomes["outcome"].tolist() == ["ok"] * len(GOOD)
-    # All cells once more: the rows belong to the second round now, the first is not created again.
+    assert sizes[0] == ([1] * 5 if max_requests else [3, 2])
+    # All cells once more: the rows belong to later rounds now, the first is not created again.
     script()
+    made = len(live_batches(client))
     finished(client, shards)
     forget(shards[0].path.parent)
     finished(client, shards)
-    assert len(live_batches(client)) == len(GOOD)
+    assert len(live_batches(client)) == made
 
 
 @pytest.mark.parametrize("line", range(len(GOOD) + 1))
@@ -327,7 +320,7 @@ def test_a_fault_without_a_place_is_refused_and_changes_nothing(client, script, 
 
 
 def test_a_replay_without_a_hook_makes_no_faults(tmp_path):
-    client = helpers.client.replay_client(tmp_path / "replay.sqlite")
+    client = replay_client(tmp_path / "replay.sqlite")
     script = {"faults": [{"at": LIST, "fault": "reset"}]}
     with pytest.raises(openai.BadRequestError, match="makes no faults"):
         client.put("/replay", body=script, cast_to=object)
@@ -336,7 +329,7 @@ def test_a_replay_without_a_hook_makes_no_faults(tmp_path):
 
 def test_in_process_a_cut_connection_is_a_connection_error(tmp_path):
     state = tmp_path / "replay.sqlite"
-    client = helpers.client.replay_client(state, faults=Faults()).with_options(max_retries=0)
+    client = replay_client(state, faults=Faults()).with_options(max_retries=0)
     script = {"faults": [{"at": LIST, "fault": "reset"}]}
     client.put("/replay", body=script, cast_to=object)
     with pytest.raises(openai.APIConnectionError):

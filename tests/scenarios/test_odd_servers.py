@@ -173,7 +173,7 @@ def test_shards_in_another_order_make_no_second_round(client, wire, tmp_path):
 def test_an_id_in_two_batch_files_is_refused_before_anything_is_sent(client, wire, tmp_path):
     first = helpers.write(recorded()[:2], tmp_path / "one")
     second = helpers.write(recorded()[1:3], tmp_path / "two")
-    with pytest.raises(helpers.JobError, match=r"stands in two of the batch files.*Nothing was"):
+    with pytest.raises(helpers.BatchFileError, match=r"nothing was uploaded(.|\n)*in two of the"):
         helpers.submit(client, [*first, *second])
     assert wire.calls == []
 
