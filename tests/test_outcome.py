@@ -4,6 +4,7 @@ import base64
 import datetime
 import decimal
 import enum
+import functools
 import json
 import struct
 
@@ -597,6 +598,24 @@ def test_a_computed_field_that_raises_makes_an_invalid_answer_of_a_table():
     assert (outcome.outcome, outcome.code) == ("failed", "invalid_answer")
 
 
+@pytest.mark.parametrize("model", [None, Label], ids=["text", "model"])
+def test_a_line_says_what_its_body_says_however_odd_that_is(model):
+    message, tokens = ("choices", 0, "message"), ("usage", "prompt_tokens_details")
+    places = [
+        ("choices",), ("choices", 0), ("choices", 0, "finish_reason"),
+        message, (*message, "content"), (*message, "refusal"),
+        ("usage",), ("usage", "prompt_tokens"), ("usage", "completion_tokens"),
+        tokens, (*tokens, "cached_tokens"), (*tokens, "cache_write_tokens"),
+    ]  # fmt: skip
+    odd = [None, True, 0, 1, -1, 2.0, 10**9, " ", "9", "length", [], ["text"], {}, {"text": "a"}]
+    for *place, last in places:
+        for value in odd:
+            body = completion('{"label": "a", "stars": 3}')
+            functools.reduce(lambda part, key: part[key], place, body)[last] = value
+            outcome = helpers.outcome_of(line(200, body), model)
+            assert outcome == helpers.answered(body, model), (place, last, value)
+
+
 # Tokens
 
 
@@ -617,6 +636,14 @@ def test_a_computed_field_that_raises_makes_an_invalid_answer_of_a_table():
             {"input_tokens": 9, "input_tokens_details": {"cached_tokens": 50}},
             (9, 9, 0, 0),
         ),
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 1,
+                "prompt_tokens_details": {"cached_tokens": 5, "cache_write_tokens": 50},
+            },
+            (9, 5, 4, 1),
+        ),
         ({"prompt_tokens": 2**64 - 1, "completion_tokens": 2**63}, (0, 0, 0, 0)),
         ({"prompt_tokens": 1e30, "completion_tokens": -5}, (0, 0, 0, 0)),
         ({"prompt_tokens": 10.0, "completion_tokens": "7"}, (10, 0, 0, 7)),
@@ -627,4 +654,6 @@ def test_a_computed_field_that_raises_makes_an_invalid_answer_of_a_table():
 )
 def test_the_tokens_of_a_usage_are_counts_or_nothing(usage, tokens):
     assert tokens_of(usage) == tokens
-    assert helpers.answered(completion() | {"usage": usage})[5:9] == tokens
+    body = completion() | {"usage": usage}
+    assert helpers.answered(body)[5:9] == tokens
+    assert helpers.outcome_of(line(200, body))[5:9] == tokens

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import enum
+import gc
 import json
 import os
 import re
@@ -14,12 +15,13 @@ import httpx2
 import openai
 import pandas as pd
 import pytest
-from pydantic import BaseModel, computed_field
+from pydantic import BaseModel, computed_field, field_validator
 
 import helpers
 from helpers.job import Records
 from helpers.replay import create_app
 from helpers.replay.clients import replay_client
+from helpers.table import collector_paused
 from support import CREATE, Wire, completion, connect, error, line, no_pause, recorded, request, run
 
 SERVER_ERROR_ONCE = "apollo-13-1995"
@@ -739,6 +741,40 @@ def test_a_reason_cannot_steer_a_terminal_and_an_answer_stays_as_it_is(tmp_path)
     outcomes = helpers.collect(client, job)
     assert outcomes.loc["a", "reason"] == r"No\x1b[2J\nok"
     assert outcomes.loc["b", "answer"] == "\x1b[2J"
+
+
+def test_the_collector_of_cycles_rests_while_a_table_is_filled(client, films, tmp_path):
+    class Noting(Film):
+        @field_validator("summary")
+        @classmethod
+        def note(cls, summary):
+            at_work.append(gc.isenabled())
+            return summary
+
+    at_work: list[bool] = []
+    helpers.collect(client, run(client, helpers.write(films, tmp_path / "job")), Noting)
+    assert at_work == [False] * len(films)
+    assert gc.isenabled()
+
+
+def test_the_collector_goes_on_when_the_last_of_several_has_left_also_with_an_error():
+    first, second = collector_paused(), collector_paused()
+    first.__enter__()
+    with pytest.raises(ZeroDivisionError), second:
+        first.__exit__(None, None, None)
+        assert not gc.isenabled()
+        1 / 0  # noqa: B018
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off():
+    gc.disable()
+    try:
+        with collector_paused():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_two_that_collect_at_once_get_all_rows_each(client, tmp_path):
