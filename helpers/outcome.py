@@ -105,10 +105,9 @@ def outcome_of(
     With ``as_json`` the answer is what `plain` makes of the instance of the answer model.
     """
     if said := usual(line):
-        content, tokens = said
         if answer:
-            return _judged(content, answer, as_json, tokens)
-        return _new(Outcome, ("ok", "", "", False, content, *tokens, 1))
+            return _judged(said[0], answer, as_json, said[1:])
+        return _new(Outcome, ("ok", "", "", False, *said, 1))
     status, body = _response(line)
     if isinstance(body, dict) and 200 <= status < 300:
         return answered(body, answer, as_json=as_json)
@@ -196,9 +195,7 @@ def _choices(
             yield Outcome("ok", "", "", False, content, *tokens)
 
 
-def _judged(
-    content: Any, model: type[BaseModel], as_json: bool, tokens: tuple[int, ...]
-) -> Outcome:
+def _judged(content: Any, model: type[BaseModel], as_json: bool, tokens: Iterable[int]) -> Outcome:
     """The outcome of a content that has to fit a model; of several tool calls the first that does.
 
     The model's validators and computed fields are the reader's own code, and may raise anything.

@@ -258,6 +258,7 @@ class Rows:
     def put(self, outcomes: Iterable[tuple[str, Outcome]]) -> None:
         """Puts outcomes into the rows of their ids; those of other ids are left out."""
         places, missing, split = self.places, self._missing, self._parts is not None
+        seen = 0
         for custom_id, outcome in outcomes:
             before = places.get(custom_id)
             if before is None:
@@ -269,7 +270,8 @@ class Rows:
                 # It is read on a screen; an answer is data, and stays as it is.
                 outcome = outcome._replace(reason=visible(outcome.reason))
             places[custom_id] = self._row(outcome) if split else outcome
-            self.seen += before is missing
+            seen += before is missing
+        self.seen += seen
 
     def _row(self, outcome: Outcome) -> tuple:
         """The outcome with the fields of its answer side by side, as the columns have them."""
@@ -284,7 +286,8 @@ class Rows:
         *columns, rounds = self._columns.values()
         for parts, values in zip(columns, zip(*rows, strict=True), strict=False):
             parts.append(np.fromiter(values, parts[0].dtype, len(rows)))
-        rounds.append(np.full(len(rows), self._missing[-1]))
+        if rows:
+            rounds.append(np.full(len(rows), self._missing[-1]))
         self._index += self.places
         self.places = {}
 
@@ -294,7 +297,8 @@ class Rows:
         series = {}
         for name in list(self._columns):
             # One column after the other is handed over, so that none is in memory twice for long.
-            values = np.concatenate(self._columns.pop(name))
+            empty, *parts = self._columns.pop(name)
+            values = parts[0] if len(parts) == 1 else np.concatenate([empty, *parts])
             series[name] = pd.Series(values, index, dtype=values.dtype, copy=False)
         return pd.DataFrame(series, copy=False)
 

@@ -81,7 +81,7 @@ class Said(NamedTuple):
 _FILTERED = Cause("content_filter", "The content filter stopped the answer.", False)
 
 
-def usual(line: dict) -> tuple[str, tuple[int, int, int, int]] | None:
+def usual(line: dict) -> tuple[str, int, int, int, int] | None:
     """Text and tokens of a line of Chat Completions that is fine in every way, as nearly all are.
 
     It says nothing that `said_in` and `tokens_of` would not say, in a fifth of the time.
@@ -108,7 +108,7 @@ def usual(line: dict) -> tuple[str, tuple[int, int, int, int]] | None:
             and cached + written <= prompt < _MOST
             and 0 <= completion < _MOST
         ):
-            return content, (prompt, cached, written, completion)
+            return content, prompt, cached, written, completion
     except (ValueError, TypeError, KeyError, AttributeError):
         pass
     return None

@@ -3,14 +3,16 @@
 ``ours_`` goes through the public helpers with all their checks. ``loop_`` is the loop that the
 well-known notebooks teach, ``stdlib_`` streams with the standard library alone, ``limit_`` does
 nothing but the bare work with the fastest libraries and checks nothing. ``floor_`` is the part of
-ours that cannot be left out.
+ours that cannot be left out, ``bare_`` the shortest loop with orjson that somebody might write;
+``ours_bare`` and its like are the CPU time of ours against such a loop. `peers.py` has what other
+packages take.
 """
 
 import base64
+import gc
 import io
 import json
 import pickle
-import shutil
 import socket
 import statistics
 import subprocess
@@ -19,9 +21,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
-from inputs import request_for
+from inputs import KINDS, request_for
+from measuring import main, outputs, result_files
 from PIL import Image
 from servers import ours_clients, ours_local, ours_walk  # noqa: F401 (named on the command line)
 
@@ -201,6 +205,57 @@ def limit_read(folder: Path) -> Callable[[], object]:
     return work
 
 
+def bare_read(folder: Path) -> Callable[[], object]:
+    return lambda: bare_table(folder, lambda content: content)
+
+
+def ours_answers(folder: Path) -> Callable[[], object]:
+    import helpers
+
+    (job, client), model = finished_job(folder), answer_model()
+    return lambda: helpers.collect(client, job, model)
+
+
+def bare_answers(folder: Path) -> Callable[[], object]:
+    """Every answer validated by pydantic, while Python's collector of cycles is off."""
+    model = answer_model()
+
+    def work():
+        gc.disable()
+        try:
+            return bare_table(folder, model.model_validate_json)
+        finally:
+            gc.enable()
+
+    return work
+
+
+def bare_table(folder: Path, read: Callable[[str], object]) -> pd.DataFrame:
+    """Four lists of what orjson reads, and a table of them; no request that failed is in it."""
+    import orjson
+
+    ids, answers, prompts, completions = [], [], [], []
+    for path in result_files(folder):
+        with path.open("rb") as file:
+            for text in file:
+                line = orjson.loads(text)
+                response = line["response"]
+                if response["status_code"] == 200:
+                    body = response["body"]
+                    ids.append(line["custom_id"])
+                    answers.append(read(body["choices"][0]["message"]["content"]))
+                    prompts.append(body["usage"]["prompt_tokens"])
+                    completions.append(body["usage"]["completion_tokens"])
+    columns = {"answer": answers, "prompt": prompts, "completion": completions}
+    return pd.DataFrame({"custom_id": ids, **columns})
+
+
+def answer_model():
+    from pydantic import create_model
+
+    return create_model("Answer", categories=list[Literal[*KINDS]], summary=str)
+
+
 def floor_read(folder: Path) -> Callable[[], object]:
     """Only the reading of the lines."""
     import orjson
@@ -269,15 +324,6 @@ def read_table(folder: Path) -> pd.DataFrame:
     return pickle.loads((folder / "table.pickle").read_bytes())
 
 
-def outputs(folder: Path) -> Path:
-    """Where files are written to; emptied before each run, because freeing old files takes time."""
-    return folder / "outputs"
-
-
-def result_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("[0-9]*-*.jsonl"))
-
-
 def photographs(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.jpg"))
 
@@ -315,17 +361,34 @@ def finished_job(folder: Path):
     return helpers.Job(shards, ids, server), client
 
 
+# CPU time against a bare loop
+
+
 def ours_bare(folder: Path) -> Callable[[], object]:
-    """CPU time of building with all checks against a bare loop, in turns in this process."""
-    ours, bare = ours_build(folder), limit_build(folder)
+    return in_turns(ours_build(folder), limit_build(folder))
+
+
+def ours_bareread(folder: Path) -> Callable[[], object]:
+    return in_turns(ours_read(folder), bare_read(folder))
+
+
+def ours_bareanswers(folder: Path) -> Callable[[], object]:
+    return in_turns(ours_answers(folder), bare_answers(folder))
+
+
+def in_turns(ours: Callable[[], object], bare: Callable[[], object]) -> Callable[[], object]:
+    """How many times the CPU time of a bare loop ours takes, with all checks, in this process."""
 
     def work():
         used: dict[str, list[float]] = {"ours": [], "bare": []}
         for _ in range(5):
-            for name, build in (("ours", ours), ("bare", bare)):
+            for name, way in (("ours", ours), ("bare", bare)):
+                # No way works off what another has left.
+                gc.collect()
                 begun = time.process_time()
-                build()
+                made = way()
                 used[name].append(time.process_time() - begun)
+                del made
         return {"ratio": statistics.median(used["ours"]) / statistics.median(used["bare"])}
 
     return work
@@ -361,7 +424,7 @@ def ours_shards(folder: Path, count: int = 250) -> Callable[[], object]:
 
 
 def ours_manyshards(folder: Path) -> Callable[[], object]:
-    return ours_shards(folder, 1_000)
+    return ours_shards(folder, 2_000)
 
 
 def served(folder: Path, requests: list[dict]):
@@ -396,29 +459,5 @@ def served(folder: Path, requests: list[dict]):
         time.sleep(0.05)
 
 
-def resident(field: str) -> float:
-    """A line of /proc/self/status in MB: VmRSS is the memory now, VmHWM its peak."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith(field))
-    return int(line.split()[1]) / 1024
-
-
-def measure(work: Callable[[], object]) -> dict:
-    """Seconds, how much memory grew at its peak, and the size of a table that came out, in MB."""
-    before = resident("VmRSS")
-    # 5 sets the peak back to what is used now: proc(5), clear_refs.
-    Path("/proc/self/clear_refs").write_text("5")
-    begun = time.perf_counter()
-    result = work()
-    seconds = time.perf_counter() - begun
-    grown = resident("VmHWM") - before
-    table = result.memory_usage(deep=True).sum() / 2**20 if hasattr(result, "memory_usage") else 0
-    more = result if isinstance(result, dict) else {}
-    return {"seconds": seconds, "grown": grown, "table": float(table), **more}
-
-
 if __name__ == "__main__":
-    name, folder = sys.argv[1], Path(sys.argv[2])
-    shutil.rmtree(outputs(folder), ignore_errors=True)
-    outputs(folder).mkdir()
-    print(json.dumps(measure(globals()[name](folder))))
+    main(globals())

@@ -1,12 +1,13 @@
-"""The same made-up input for every case: a table, result lines in another order, photographs."""
+"""The same made-up input for every case: a table, result lines in another order, photographs.
+
+The peers read it as well, with what they have installed: only what makes pictures needs Pillow.
+"""
 
 import json
 import random
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from PIL import Image
 
 WORDS = [
     "a",
@@ -44,6 +45,7 @@ WORDS = [
     "remembers",
 ]
 SYSTEM = " ".join(random.Random(0).choices(WORDS, k=165))[:900]
+KINDS = ["comedy", "crime", "drama", "family", "fantasy", "mystery", "romance", "war"]
 ERRORS = 0.01
 
 
@@ -105,9 +107,13 @@ def write_results(rows: int, folder: Path, per_file: int) -> None:
 
 
 def _answer(number: int, chance: random.Random) -> dict:
+    answer = {
+        "categories": chance.sample(KINDS, k=2),
+        "summary": " ".join(chance.choices(WORDS, k=25)),
+    }
     message = {
         "role": "assistant",
-        "content": " ".join(chance.choices(WORDS, k=25)),
+        "content": json.dumps(answer),
         "refusal": None,
         "annotations": [],
     }
@@ -148,6 +154,9 @@ def _line(number: int, status: int, body: dict) -> dict:
 
 def write_photographs(count: int, folder: Path) -> None:
     """JPEGs of 1600 x 1200 pixels, soft shapes with grain: so they compress like photographs."""
+    import numpy as np
+    from PIL import Image
+
     chance = np.random.default_rng(3)
     for number in range(count):
         small = chance.integers(0, 255, (12, 16, 3), dtype=np.uint8)

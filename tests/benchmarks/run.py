@@ -4,8 +4,9 @@
     .venv/bin/python tests/benchmarks/run.py
 
 Every case runs in a process of its own, three times, in turns; medians count. Compare the ratios:
-seconds depend on the machine and on what else it does. Needs Linux (memory is read from /proc) and
-3 GB of disk for the million rows; ``--rows 50000`` leaves them out.
+seconds depend on the machine and on what else it does. Needs Linux (memory is read from /proc),
+PyPI for the packages it compares with, and 3 GB of disk for the million rows; ``--rows 50000``
+leaves these out.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import venv
 from pathlib import Path
 
 import inputs
@@ -23,9 +25,15 @@ import inputs
 HERE = Path(__file__).parent
 NOTEBOOKS = sorted((HERE.parents[1] / "notebooks").glob("*.ipynb"))
 PER_FILE = 50_000
+PEERS = {
+    # It needs what the SDK brought along before its version 3.
+    "openai-batch": ["openai-batch==0.3.4", "openai<3", "pandas"],
+    "ondine": ["ondine==2.1.1"],
+}
 CASES = {
-    "build": ["ours", "loop", "stdlib", "limit", "template", "floor"],
-    "read": ["ours", "loop", "stdlib", "limit", "floor"],
+    "build": ["ours", "loop", "stdlib", "limit", "template", "floor", "openai-batch", "ondine"],
+    "read": ["ours", "loop", "stdlib", "bare", "limit", "floor", "ondine"],
+    "answers": ["ours", "bare"],
     "images": ["ours", "loop", "limit"],
 }
 
@@ -33,16 +41,32 @@ CASES = {
 def prepare(folder: Path, rows: int, photographs: int = 0) -> Path:
     """A folder with the input of all cases."""
     folder.mkdir()
-    (folder / "table.pickle").write_bytes(pickle.dumps(inputs.make_table(rows)))
+    table = inputs.make_table(rows)
+    (folder / "table.pickle").write_bytes(pickle.dumps(table))
+    # For peers, which may have another pandas.
+    table.to_json(folder / "table.jsonl", orient="records", lines=True)
     inputs.write_results(rows, folder, PER_FILE)
     inputs.write_photographs(photographs, folder)
     return folder
 
 
+def install(folder: Path) -> None:
+    """The packages to compare with, each in a venv of its own beside the folders of the input."""
+    for name, packages in PEERS.items():
+        venv.create(folder / name, with_pip=True)
+        subprocess.run([folder / name / "bin" / "pip", "install", "-qq", *packages], check=True)
+
+
 def measured(name: str, folder: Path) -> dict:
     """What one case took, in a process of its own."""
-    command = [sys.executable, str(HERE / "cases.py"), name, str(folder)]
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    way = name.rsplit("_", 1)[0]
+    command = [sys.executable, HERE / "cases.py", name, folder]
+    if way in PEERS:
+        python = folder.parent / way / "bin" / "python"
+        command = [python, HERE / "peers.py", name.replace("-", "_"), folder]
+    # Others print as well.
+    printed = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    return json.loads(printed.splitlines()[-1])
 
 
 def medians(names: list[str], folder: Path, runs: int) -> dict[str, dict]:
@@ -62,9 +86,9 @@ def lines_of(work: str, folder: Path, runs: int, what: str) -> list[str]:
     found = medians([f"{way}_{work}" for way in CASES[work]], folder, runs)
     ours = found[f"ours_{work}"]["seconds"]
     return [
-        f"| {what} | {name.split('_')[0]} | {case['seconds']:.2f} | {case['seconds'] / ours:.2f} | "
+        f"| {what} | {way} | {case['seconds']:.2f} | {case['seconds'] / ours:.2f} | "
         f"{case['grown']:.0f} | {case['table']:.0f} |"
-        for name, case in found.items()
+        for way, case in zip(CASES[work], found.values(), strict=True)
     ]
 
 
@@ -109,10 +133,14 @@ def notebooks() -> list[str]:
 
 
 def bare(folder: Path, runs: int) -> list[str]:
-    """Building with all checks against a dict per row and orjson, in CPU time."""
-    found = medians(["ours_bare"], folder, runs)["ours_bare"]
-    ratio = f"{found['ratio']:.2f} times a bare loop"
-    return [f"| build, 50,000 rows, CPU | ours | | {ratio} | {found['grown']:.0f} | |"]
+    """All checks against a loop with orjson that has none, in CPU time."""
+    cases = {"build": "ours_bare", "read": "ours_bareread", "answers": "ours_bareanswers"}
+    found = medians([*cases.values()], folder, runs)
+    return [
+        f"| {work}, 50,000 rows, CPU | ours | | {found[name]['ratio']:.2f} times a bare loop | "
+        f"{found[name]['grown']:.0f} | |"
+        for work, name in cases.items()
+    ]
 
 
 def many_files(folder: Path, runs: int) -> list[str]:
@@ -121,7 +149,8 @@ def many_files(folder: Path, runs: int) -> list[str]:
     each = [case["cpu"] / case["count"] for case in found.values()]
     return [
         f"| {case['count']:,.0f} batch files of one request | ours | {case['seconds']:.1f} | "
-        f"{1000 * cpu:.1f} ms of CPU each, {cpu / each[0]:.2f} times | {case['grown']:.0f} | |"
+        f"{case['cpu']:.1f} s of CPU, {1000 * cpu:.1f} ms each, {cpu / each[0]:.2f} times | "
+        f"{case['grown']:.0f} | |"
         for case, cpu in zip(found.values(), each, strict=True)
     ]
 
@@ -150,10 +179,12 @@ def main() -> None:
     print("| work | way | seconds | time / ours | memory grown, MB | table, MB |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
+        install(Path(folder))
         small = prepare(Path(folder, "small"), PER_FILE, photographs=200)
         for work, what in (
             ("build", "build, 50,000 rows"),
             ("read", "read, 50,000 rows"),
+            ("answers", "read with an answer model, 50,000 rows"),
             ("images", "images, 200"),
         ):
             print(*lines_of(work, small, options.runs, what), sep="\n", flush=True)
