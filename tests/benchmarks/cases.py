@@ -14,7 +14,6 @@ import io
 import json
 import pickle
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -389,7 +388,8 @@ def in_turns(ours: Callable[[], object], bare: Callable[[], object]) -> Callable
                 made = way()
                 used[name].append(time.process_time() - begun)
                 del made
-        return {"ratio": statistics.median(used["ours"]) / statistics.median(used["bare"])}
+        # The least of each: what else the machine does can only add to it.
+        return {"ratio": min(used["ours"]) / min(used["bare"])}
 
     return work
 
