@@ -28,6 +28,17 @@ def test_building_with_all_checks_takes_at_most_six_times_a_bare_loop(tmp_path, 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.mark.parametrize("case", ["ours_bareread", "ours_bareanswers"])
+def test_reading_takes_at_most_2_2_times_a_bare_loop(tmp_path, monkeypatch, case):
+    # 1.6 is the aim, with 50,000 rows on an idle machine.
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import run
+
+    folder = run.prepare(tmp_path / "input", rows=10_000)
+    assert run.measured(case, folder)["ratio"] < 2.2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_reading_takes_less_time_than_the_plain_loop(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     import run
