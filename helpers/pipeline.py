@@ -141,6 +141,8 @@ def _report(outcomes: pd.DataFrame, say: Callable[[str], None]) -> None:
     for code, rows in left.groupby("code", sort=False):
         example = visible(rows["reason"].iloc[0])[:_SHOWN]
         say(f"{len(rows):,} {visible(code)}, such as {rows.index[0]}: {example}")
+    if len(left):
+        say('All of them: outcomes[outcomes["outcome"] != "ok"]')
 
 
 class _Trial:
