@@ -168,25 +168,25 @@ class _Submission:
         return [shard for shard in todo if not self._found(shard)]
 
     def create(self, todo: list[Shard]) -> None:
-        """Uploads the files, a few at a time, then creates one batch after the other.
+        """Uploads the files, a few at a time, and creates the batch of each that has arrived.
 
         Ends early where the account may create no more; ``pause`` says for how long.
         """
         self.uploading = Bar("uploading", total=sum(shard.bytes for shard in todo), unit=BYTES)
-        with self.uploading, ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
-            for shard, file_id in zip(todo, pool.map(self._uploaded, todo), strict=True):
-                with self.records.change(shard) as record:
-                    record.file_id = file_id
-                self._known[shard] = record
-        for shard in todo:
-            self.pause = self._until_there_is_room()
-            if self.pause:
-                return
-            # Before the creation: a kernel that dies in between must not send these rows twice.
-            self.records.carried_over(shard)
-            batch = self._create(shard, str(self._record(shard).file_id))
-            self.account.add(batch)
-            self._note(shard, batch)
+        pool = ThreadPoolExecutor(_UPLOADS_AT_ONCE)
+        with self.uploading:
+            try:
+                for shard, file_id in zip(todo, pool.map(self._uploaded, todo), strict=True):
+                    self.pause = self._until_there_is_room()
+                    if self.pause:
+                        return
+                    # Before the creation: a kernel that dies in between must not send rows twice.
+                    self.records.carried_over(shard)
+                    batch = self._create(shard, file_id)
+                    self.account.add(batch)
+                    self._note(shard, batch)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     def _record(self, shard: Shard) -> Record:
         if shard not in self._known:
@@ -261,7 +261,10 @@ class _Submission:
             )
         file_id = self._record(shard).file_id
         if file_id is None or not has_file(self.client, file_id):
-            return self._upload(shard)
+            file_id = self._upload(shard)
+            with self.records.change(shard) as record:
+                record.file_id = file_id
+            self._known[shard] = record
         return file_id
 
     def _upload(self, shard: Shard) -> str:
