@@ -86,7 +86,7 @@ def submit(
     unknown or shut down and for a batch file that was changed, before anything is uploaded, and
     when a create call was refused or its answer lost.
     """
-    one_of_each_id(shards)
+    shards = one_of_each_id(shards)
     while True:
         with ExitStack() as locks:
             for home in sorted({shard.home for shard in shards}):
@@ -164,7 +164,13 @@ class _Submission:
 
     def without_batch(self, shards: list[Shard]) -> list[Shard]:
         """The shards that have no batch yet, neither in their records nor at the server."""
-        todo = [shard for shard in shards if self._record(shard).may_run]
+        # One request alone fits into no smaller file: it may have room at another time.
+        todo = [
+            shard
+            for shard in shards
+            if self._record(shard).may_run
+            or (self._record(shard).too_large and shard.requests == 1)
+        ]
         return [shard for shard in todo if not self._found(shard)]
 
     def create(self, todo: list[Shard]) -> None:
@@ -195,8 +201,8 @@ class _Submission:
 
     def _note(self, shard: Shard, batch: Batch, carried_over: int = 0) -> None:
         with self.records.change(shard) as record:
-            record.now_has(batch)
             record.carried_over = carried_over
+            record.now_has(batch)
         self._known[shard] = record
 
     def _found(self, shard: Shard) -> bool:
@@ -208,7 +214,7 @@ class _Submission:
             if not record.waits_for_room:
                 self.say(f"{upload_name(shard)}: created again, its batch ran nothing ({reason})")
         batch = self.account.find(shard, file_id=record.file_id)
-        later = self.account.later_round(shard) if batch and ran_nothing(batch) else 0
+        later = self.account.carried_over(shard) if batch and ran_nothing(batch) else 0
         if batch and ran_nothing(batch) and not later:
             batch = None
         if batch and _results_are_gone(self.client, batch):
@@ -292,6 +298,8 @@ class _Submission:
         name = upload_name(shard)
         begun = time.time()
         with self.records.change(shard) as record:
+            # Only an empty queue that refuses a batch once more is too small for it.
+            record.alone = record.waits_for_room and not self.account.unfinished
             record.intent = begun
         try:
             return given(self._post(shard, file_id), Batch, self.client)
@@ -429,30 +437,16 @@ class _Queue:
     def __init__(self, watch: Watch, say: Callable[[str], None], sleep: Callable[[float], None]):
         self.watch, self.say, self.sleep = watch, say, sleep
         self.running_at_last_try: int | None = None
-        self.tried_alone: set[int] = set()
 
     def fill(self, now: Look) -> None:
         running = sum(batch.status not in FINAL for batch in now.batches)
         validating = any(batch.status == "validating" for batch in now.batches)
         if not now.waiting or validating or (running and running == self.running_at_last_try):
             return
-        place = now.waiting[0]
-        shard = self.watch.job.shards[place]
-        if place in self.tried_alone:
-            reason = visible(errors_of(now.batches[place])[0].message)
-            self.say(
-                f"{shard.path.name} is larger than the whole queue: {reason} Its batch is given "
-                "up; retry puts its rows into smaller files."
-            )
-            with self.watch.records.change(shard) as record:
-                record.give_up()
-            self.watch.forget(place)
-            return
-        # Only an empty queue that refuses a batch is too small for it: others fill it, too.
-        if not running and Account(self.watch.client).unfinished == 0:
-            self.tried_alone.add(place)
         self.running_at_last_try = running
+        place = now.waiting[0]
         try:
+            shard = self.watch.job.shards[place]
             submit(self.watch.client, [shard], say=self.say, sleep=self.sleep)
         finally:
             self.watch.forget(place)
