@@ -28,7 +28,8 @@ from helpers.job import (
 
 def label(shard: Shard) -> dict[str, str]:
     """The metadata by which the batch of a shard is known again."""
-    return {"sha256": shard.sha256, "round": str(shard.round), "file": upload_name(shard)}
+    known = {"sha256": shard.sha256, "round": str(shard.round), "file": upload_name(shard)}
+    return known | ({"part_of": shard.part_of} if shard.part_of else {})
 
 
 def upload_name(shard: Shard) -> str:
@@ -46,7 +47,7 @@ class Account:
         self.created: list[float] = []
         self._by_content: dict[tuple[str, str], list[Batch]] = defaultdict(list)
         self._by_file: dict[str, list[Batch]] = defaultdict(list)
-        self._later: list[tuple[str, int]] = []
+        self._parts: dict[str, int] = {}
         for batch in listed(client)[0]:
             self.add(batch)
 
@@ -56,8 +57,8 @@ class Account:
         metadata = batch.metadata or {}
         self._by_content[metadata.get("sha256", ""), metadata.get("round", "")].append(batch)
         self._by_file[batch.input_file_id].append(batch)
-        if (number := metadata.get("round", "")).isdecimal() and int(number) > 1:
-            self._later.append((metadata.get("file", ""), int(number)))
+        if (number := metadata.get("round", "")).isdecimal() and (whole := metadata.get("part_of")):
+            self._parts[whole] = max(int(number), self._parts.get(whole, 0))
 
     def find(self, shard: Shard, *, file_id: str | None = None) -> Batch | None:
         """The newest batch of this content and round, or of this uploaded file.
@@ -73,15 +74,12 @@ class Account:
             found = [batch for upload in same for batch in self._by_file[upload]]
         return max(found, key=lambda b: (not ran_nothing(b), b.created_at), default=None)
 
-    def later_round(self, shard: Shard) -> int:
-        """The latest round that was submitted after this one, 0 if none was.
+    def carried_over(self, shard: Shard) -> int:
+        """The round in which the rows of the shard went on in smaller files, 0 if they did not.
 
-        Where the records are lost, this alone tells that rows went over to other batch files.
+        Where its record is lost, this alone tells it.
         """
-        job = upload_name(shard).removesuffix(f"-{shard.path.name}")
-        job = job.split(f"-round-{shard.round}-")[0]
-        found = [number for file, number in self._later if file.startswith(f"{job}-round-")]
-        return max((number for number in found if number > shard.round), default=0)
+        return self._parts.get(shard.sha256, 0)
 
     @functools.cached_property
     def _uploads(self) -> dict[str, list[str]]:

@@ -86,7 +86,7 @@ def submit(
     unknown or shut down and for a batch file that was changed, before anything is uploaded, and
     when a create call was refused or its answer lost.
     """
-    one_of_each_id(shards)
+    shards = one_of_each_id(shards)
     while True:
         with ExitStack() as locks:
             for home in sorted({shard.home for shard in shards}):
@@ -164,29 +164,35 @@ class _Submission:
 
     def without_batch(self, shards: list[Shard]) -> list[Shard]:
         """The shards that have no batch yet, neither in their records nor at the server."""
-        todo = [shard for shard in shards if self._record(shard).may_run]
+        # One request alone fits into no smaller file: it may have room at another time.
+        todo = [
+            shard
+            for shard in shards
+            if self._record(shard).may_run
+            or (self._record(shard).too_large and shard.requests == 1)
+        ]
         return [shard for shard in todo if not self._found(shard)]
 
     def create(self, todo: list[Shard]) -> None:
-        """Uploads the files, a few at a time, then creates one batch after the other.
+        """Uploads the files, a few at a time, and creates the batch of each that has arrived.
 
         Ends early where the account may create no more; ``pause`` says for how long.
         """
         self.uploading = Bar("uploading", total=sum(shard.bytes for shard in todo), unit=BYTES)
-        with self.uploading, ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
-            for shard, file_id in zip(todo, pool.map(self._uploaded, todo), strict=True):
-                with self.records.change(shard) as record:
-                    record.file_id = file_id
-                self._known[shard] = record
-        for shard in todo:
-            self.pause = self._until_there_is_room()
-            if self.pause:
-                return
-            # Before the creation: a kernel that dies in between must not send these rows twice.
-            self.records.carried_over(shard)
-            batch = self._create(shard, str(self._record(shard).file_id))
-            self.account.add(batch)
-            self._note(shard, batch)
+        pool = ThreadPoolExecutor(_UPLOADS_AT_ONCE)
+        with self.uploading:
+            try:
+                for shard, file_id in zip(todo, pool.map(self._uploaded, todo), strict=True):
+                    self.pause = self._until_there_is_room()
+                    if self.pause:
+                        return
+                    # Before the creation: a kernel that dies in between must not send rows twice.
+                    self.records.carried_over(shard)
+                    batch = self._create(shard, file_id)
+                    self.account.add(batch)
+                    self._note(shard, batch)
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     def _record(self, shard: Shard) -> Record:
         if shard not in self._known:
@@ -195,8 +201,8 @@ class _Submission:
 
     def _note(self, shard: Shard, batch: Batch, carried_over: int = 0) -> None:
         with self.records.change(shard) as record:
-            record.now_has(batch)
             record.carried_over = carried_over
+            record.now_has(batch)
         self._known[shard] = record
 
     def _found(self, shard: Shard) -> bool:
@@ -208,7 +214,7 @@ class _Submission:
             if not record.waits_for_room:
                 self.say(f"{upload_name(shard)}: created again, its batch ran nothing ({reason})")
         batch = self.account.find(shard, file_id=record.file_id)
-        later = self.account.later_round(shard) if batch and ran_nothing(batch) else 0
+        later = self.account.carried_over(shard) if batch and ran_nothing(batch) else 0
         if batch and ran_nothing(batch) and not later:
             batch = None
         if batch and _results_are_gone(self.client, batch):
@@ -261,7 +267,10 @@ class _Submission:
             )
         file_id = self._record(shard).file_id
         if file_id is None or not has_file(self.client, file_id):
-            return self._upload(shard)
+            file_id = self._upload(shard)
+            with self.records.change(shard) as record:
+                record.file_id = file_id
+            self._known[shard] = record
         return file_id
 
     def _upload(self, shard: Shard) -> str:
@@ -289,6 +298,8 @@ class _Submission:
         name = upload_name(shard)
         begun = time.time()
         with self.records.change(shard) as record:
+            # Only an empty queue that refuses a batch once more is too small for it.
+            record.alone = record.waits_for_room and not self.account.unfinished
             record.intent = begun
         try:
             return given(self._post(shard, file_id), Batch, self.client)
@@ -426,30 +437,16 @@ class _Queue:
     def __init__(self, watch: Watch, say: Callable[[str], None], sleep: Callable[[float], None]):
         self.watch, self.say, self.sleep = watch, say, sleep
         self.running_at_last_try: int | None = None
-        self.tried_alone: set[int] = set()
 
     def fill(self, now: Look) -> None:
         running = sum(batch.status not in FINAL for batch in now.batches)
         validating = any(batch.status == "validating" for batch in now.batches)
         if not now.waiting or validating or (running and running == self.running_at_last_try):
             return
-        place = now.waiting[0]
-        shard = self.watch.job.shards[place]
-        if place in self.tried_alone:
-            reason = visible(errors_of(now.batches[place])[0].message)
-            self.say(
-                f"{shard.path.name} is larger than the whole queue: {reason} Its batch is given "
-                "up; retry puts its rows into smaller files."
-            )
-            with self.watch.records.change(shard) as record:
-                record.give_up()
-            self.watch.forget(place)
-            return
-        # Only an empty queue that refuses a batch is too small for it: others fill it, too.
-        if not running and Account(self.watch.client).unfinished == 0:
-            self.tried_alone.add(place)
         self.running_at_last_try = running
+        place = now.waiting[0]
         try:
+            shard = self.watch.job.shards[place]
             submit(self.watch.client, [shard], say=self.say, sleep=self.sleep)
         finally:
             self.watch.forget(place)

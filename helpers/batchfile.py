@@ -6,12 +6,11 @@ import math
 import os
 import re
 import shutil
-import sys
 import tempfile
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from os import PathLike
@@ -48,7 +47,8 @@ class Shard:
     number of rows without a cap. ``text_bytes`` to ``link_tokens`` are the sums of the
     `checks.Size` of its rows; ``longest_text`` and ``most_images`` are the most text of one row and
     the most tokens that the pictures of one can cost. ``carries`` names the records of the batch
-    files that never ran and whose rows it holds.
+    files that its rows stood in before, as seen from the job's folder; ``part_of`` is the sha256 of
+    one that never ran, and that it is a smaller part of.
     """
 
     path: Path
@@ -67,6 +67,12 @@ class Shard:
     longest_text: int = 0
     most_images: int = 0
     carries: tuple[str, ...] = ()
+    part_of: str = ""
+
+    @property
+    def tokens(self) -> float:
+        """About how many tokens its prompts have, before any was counted by the API."""
+        return Size(self.text_bytes, self.image_tokens, self.links, self.link_tokens).tokens
 
     @property
     def home(self) -> Path:
@@ -127,7 +133,7 @@ def write(
     """
     _check_limit("max_requests", max_requests, MAX_REQUESTS)
     _check_limit("max_bytes", max_bytes, MAX_BYTES)
-    _check_limit("max_tokens", 1 if max_tokens is None else max_tokens, sys.maxsize)
+    _check_limit("max_tokens", 1 if max_tokens is None else max_tokens, _MOST_TOKENS)
     _check_limit("round", round, MAX_REQUESTS)
     folder = Path(folder)
     checks = Checks(max_bytes)
@@ -156,11 +162,12 @@ def assemble(shards: Sequence[Shard], folder: str | PathLike) -> list[Shard]:
     For tables that are written part by part, by other processes or machines that share the disk:
     each part with `write` and a folder of its own, in any order. The files get names in
     ``<folder>-<16 digits that stand for their content>``, whatever the order of the parts, so that
-    the same parts make the same job; the parts stay. Batch files of one folder are a job already.
-    Raises `BatchFileError` without a batch file, for an id that stands in two of them, and for
-    parts with different models or endpoints.
+    the same parts make the same job; the parts stay. What `write` put there is a job already.
+    Raises `BatchFileError` without a batch file, for one that is gone, for an id that stands in two
+    of them, and for parts with different models or endpoints.
     """
-    one_of_each_id(shards)
+    folder = Path(folder)
+    shards = one_of_each_id(shards)
     problems = [
         f"{_name(shard)} asks {shard.model} at {shard.endpoint}, {_name(shards[0])} asks "
         f"{shards[0].model} at {shards[0].endpoint}; make one job for each"
@@ -169,11 +176,12 @@ def assemble(shards: Sequence[Shard], folder: str | PathLike) -> list[Shard]:
     ]
     if problems or not shards:
         raise BatchFileError(problems or ["there are no batch files; are all parts empty?"])
-    if len({shard.path.parent for shard in shards}) == 1:
-        return [*shards]
+    homes = {shard.path.parent for shard in shards}
+    if len(homes) == 1 and re.fullmatch(f"{re.escape(str(folder))}-[0-9a-f]{{8,16}}", str(*homes)):
+        return shards
     in_order = sorted(shards, key=lambda shard: shard.sha256)
-    with _writing(Path(folder).parent) as temporary:
-        home = _home(Path(folder), [shard.sha256 for shard in in_order])
+    with _writing(folder.parent) as temporary:
+        home = _home(folder, [shard.sha256 for shard in in_order])
         paths = {}
         for number, shard in enumerate(in_order, start=1):
             second = Path(temporary, f"requests-{number:03}.jsonl")
@@ -181,20 +189,24 @@ def assemble(shards: Sequence[Shard], folder: str | PathLike) -> list[Shard]:
                 # A second name, so that nothing is on the disk twice.
                 second.hardlink_to(shard.path)
             except OSError:
-                shutil.copy(shard.path, second)
+                with _named(shard):
+                    shutil.copy(shard.path, second)
             paths[shard] = _put(second, home / second.name)
     return [replace(shard, path=paths[shard]) for shard in shards]
 
 
-def one_of_each_id(shards: Sequence[Shard]) -> None:
-    """Raises `BatchFileError` for ids that stand in two batch files: results are matched by them.
+def one_of_each_id(shards: Sequence[Shard]) -> list[Shard]:
+    """The batch files, each of them once.
 
+    Raises `BatchFileError` for ids that stand in two of them, because results are matched by them.
     The files of one folder were written together, and `write` has seen to it.
     """
+    # Where each part of a job is asked for its retry, two may name the same file.
+    shards = [*{shard.path: shard for shard in shards}.values()]
     if len({shard.path.parent for shard in shards}) < 2:
-        return
+        return shards
     seen, ends = SeenIds(), [*accumulate(shard.requests for shard in shards)]
-    every_id = enumerate(custom_id for shard in shards for custom_id in ids(shard.path))
+    every_id = enumerate(custom_id for shard in shards for custom_id in _ids_of(shard))
     twice = [(number, custom_id) for number, custom_id in every_id if seen.add(custom_id, number)]
     twice += [(number, custom_id) for custom_id, number, _ in seen.far_apart()]
     if twice:
@@ -203,6 +215,22 @@ def one_of_each_id(shards: Sequence[Shard]) -> None:
             f"{_name(shards[bisect_right(ends, number)])}; give every row of the job its own"
             for number, custom_id in twice
         ])  # fmt: skip
+    return shards
+
+
+def _ids_of(shard: Shard) -> Iterator[str]:
+    with _named(shard):
+        yield from ids(shard.path)
+
+
+@contextmanager
+def _named(shard: Shard) -> Iterator[None]:
+    """Says which batch file it is that cannot be read."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        problem = f"{_name(shard)} cannot be read ({error}); write that part again"
+        raise BatchFileError([problem]) from error
 
 
 def _name(shard: Shard) -> str:
@@ -290,6 +318,7 @@ def _lines(requests: Iterable[Request], checks: Checks) -> Iterator[Line]:
 
 
 _MOST_FAILED = 1_000
+_MOST_TOKENS = 10**12
 
 
 def _check_file(checks: Checks, path: Path) -> None:

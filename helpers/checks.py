@@ -40,6 +40,10 @@ class BatchFileError(ValueError):
         lines = [f"{count}, nothing was uploaded:", *problems[:_SHOWN]]
         super().__init__("\n- ".join(lines) + (f"\n... and {more} more" if more > 0 else ""))
 
+    def __reduce__(self):
+        # So that it comes back whole from another process.
+        return type(self), (self.problems,)
+
 
 _SHOWN = 10
 

@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -58,7 +59,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        return self.shards[0].path.parent
+        return self.shards[0].home
 
     @property
     def parts(self) -> list["Job"]:
@@ -72,14 +73,17 @@ class Record:
     """What is known of one shard at one server.
 
     ``intent`` is the time, in Unix seconds, at which the creation of its batch was begun; it is
-    None again once the answer is known. ``batch`` is the API's object as the server gave it, when
-    it was created and when it had ended; ``earlier`` holds the ids of batches that ran nothing and
-    that it took the place of. ``carried_over`` is the round that its rows went to, in other files.
+    None again once the answer is known. ``alone`` says that no other batch was on its way then,
+    although the one before had found no room. ``batch`` is the API's object as the server gave it,
+    when it was created and when it had ended; ``earlier`` holds the ids of batches that ran nothing
+    and that it took the place of. ``carried_over`` is the round that its rows went to, in smaller
+    files.
     ``tried`` holds the answers of requests tried with Chat Completions, by custom_id.
     """
 
     file_id: str | None = None
     intent: float | None = None
+    alone: bool = False
     batch: dict[str, Any] | None = None
     earlier: list[str] = field(default_factory=list)
     carried_over: int = 0
@@ -102,19 +106,29 @@ class Record:
         """Whether there is no batch, or one that ran nothing and may be created again."""
         if self.batch is None:
             return True
-        given_up = self.cancelled or self.carried_over or self.too_large
-        return not given_up and ran_nothing(batch_of(self.batch))
+        return not self.cancelled and not self.given_up and ran_nothing(batch_of(self.batch))
+
+    @property
+    def given_up(self) -> bool:
+        """Whether its rows are to go on in smaller files, and it will not run as it is."""
+        return bool(self.carried_over) or self.too_large
 
     @property
     def too_large(self) -> bool:
         """Whether not even the empty queue had room for it."""
         return self.batch is not None and _has(batch_of(self.batch), _TOO_LARGE)
 
-    def give_up(self) -> None:
-        """Notes of a batch that found no room that it never will."""
-        assert self.batch is not None
-        for error in self.batch["errors"]["data"]:
-            error["code"] = _TOO_LARGE
+    def see(self, batch: Batch) -> Batch:
+        """Notes how the batch stands, and gives it back as it is known from now on.
+
+        One that found no room and waits for none has a code of its own in the place of the API's.
+        """
+        self.batch = facts_of(batch)
+        if found_no_room(batch) and (self.alone or self.carried_over):
+            for error in self.batch["errors"]["data"]:
+                error["code"] = _TOO_LARGE
+                error["message"] = f"Larger than the whole queue: {error.get('message')}"
+        return batch_of(self.batch)
 
     @property
     def waits_for_room(self) -> bool:
@@ -125,7 +139,8 @@ class Record:
         """Notes the batch; one that ran nothing becomes an earlier one."""
         if self.batch and self.batch["id"] != batch.id:
             self.earlier.append(self.batch["id"])
-        self.batch, self.intent = facts_of(batch), None
+        self.intent = None
+        self.see(batch)
 
 
 class Records:
@@ -162,17 +177,39 @@ class Records:
             with whole_file(_path(shard)) as file:
                 file.write(json.dumps({"shard": facts, "servers": servers}, indent=1).encode())
 
-    def of_rounds(self, job: Job) -> list[Shard]:
-        """The batch files of all rounds of the job that were sent to this server."""
-        paths = sorted(job.folder.glob("round-*/requests-*.json")) if job.shards else []
-        return [_shard(path) for path in paths if _read(path)["servers"].get(self.server)]
+    def family(self, job: Job) -> list[Shard]:
+        """The job's batch files, those that their rows came from, and those that they went on in.
+
+        By round. Of later rounds only what was sent to this server; with ones whose origin is not
+        known any more.
+        """
+        found = {shard.path: shard for shard in job.shards}
+        for shard in job.shards:
+            found |= {origin.path: origin for origin in self._origins(shard)}
+        line = {_path(shard) for shard in job.shards}
+        paths = job.folder.glob("round-*/requests-*.json") if job.shards else ()
+        for shard in sorted(map(_shard, paths), key=lambda shard: shard.round):
+            before = _records_before(shard)
+            of_this_job = not before or any(p in line or not p.exists() for p in before)
+            if of_this_job and _read(_path(shard))["servers"].get(self.server):
+                line.add(_path(shard))
+                found.setdefault(shard.path, shard)
+        return sorted(found.values(), key=lambda shard: (shard.round, shard.path))
+
+    def _origins(self, shard: Shard) -> Iterator[Shard]:
+        for path in _records_before(shard):
+            if path.exists():
+                earlier = _shard(path)
+                yield from (*self._origins(earlier), earlier)
 
     def carried_over(self, shard: Shard) -> None:
-        """Notes at the batch files whose rows this one carries that they are sent with it."""
-        for name in shard.carries:
-            earlier = _shard(shard.home / name)
-            with self.change(earlier) as record:
-                record.carried_over = shard.round
+        """Notes at the batch file that this one is a part of that its rows are sent with it."""
+        for path in _records_before(shard) if shard.part_of else ():
+            if path.exists():
+                with self.change(_shard(path)) as record:
+                    record.carried_over = shard.round
+                    if record.batch:
+                        record.see(batch_of(record.batch))
 
     def _parse(self, servers: dict, shard: Shard) -> Record:
         known = {one.name for one in fields(Record)}
@@ -382,11 +419,7 @@ class Watch:
 
     def ask_again(self, place: int, batch_id: str) -> Batch:
         """The batch as the server has it now, also if it is known to have ended."""
-        batch = self._asked(_Asked(self.client, []), place, batch_id)
-        with self.records.change(self.job.shards[place]) as record:
-            if record.batch and record.batch["id"] == batch.id:
-                record.batch = facts_of(batch)
-        return batch
+        return self._asked(_Asked(self.client, []), place, batch_id, note=True)
 
     def forget(self, place: int) -> None:
         """Has the record of the shard at this place read again at the next look."""
@@ -397,14 +430,14 @@ class Watch:
             self._known[place] = self.records[self.job.shards[place]]
         return self._known[place]
 
-    def _asked(self, asked: "_Asked", place: int, batch_id: str) -> Batch:
+    def _asked(self, asked: "_Asked", place: int, batch_id: str, *, note: bool = False) -> Batch:
         shard = self.job.shards[place]
         batch = asked.batch(batch_id, shard)
-        if batch.status in FINAL:
+        if note or batch.status in FINAL:
             with self.records.change(shard) as record:
                 # Meanwhile another kernel may have created it again.
                 if record.batch is None or record.batch["id"] == batch.id:
-                    record.batch = facts_of(batch)
+                    batch = record.see(batch)
             self._known[place] = record
         return batch
 
@@ -455,6 +488,12 @@ class _Asked:
 
 def _path(shard: Shard) -> Path:
     return shard.path.with_suffix(".json")
+
+
+def _records_before(shard: Shard) -> list[Path]:
+    """Where the records are of the batch files that its rows stood in before."""
+    # A job may have batch files in several folders.
+    return [Path(os.path.normpath(shard.home / name)) for name in shard.carries]
 
 
 def _servers(shard: Shard) -> dict:

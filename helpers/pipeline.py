@@ -108,13 +108,15 @@ def run(
             return job, collect(client, job, answer)
 
     job, outcomes = finished(shards, expected, budget)
-    sent = {*shards}
-    while again := [s for s in retry(job, outcomes, rounds=rounds) if s not in sent]:
-        sent |= {*again}
+    sent = {shard.path for shard in shards}
+    while again := [s for s in retry(job, outcomes, rounds=rounds) if s.path not in sent]:
+        sent |= {shard.path for shard in again}
         spent = actual(outcomes, again[0].model)["batch_usd"].sum()
         try:
-            more = trial.estimate(again, outcomes) if unsubmitted(client, again) else None
-            second = finished(again, more, max(0.0, budget - spent))[1]
+            more, left = None, max(0.0, budget - spent)
+            if unsubmitted(client, again):
+                more = trial.estimate(again, outcomes, known, left)
+            second = finished(again, more, left)[1]
         except BudgetError as error:
             say(f"not asked again: {error}")
             break
@@ -141,6 +143,8 @@ def _report(outcomes: pd.DataFrame, say: Callable[[str], None]) -> None:
     for code, rows in left.groupby("code", sort=False):
         example = visible(rows["reason"].iloc[0])[:_SHOWN]
         say(f"{len(rows):,} {visible(code)}, such as {rows.index[0]}: {example}")
+    if len(left):
+        say('All of them: outcomes[outcomes["outcome"] != "ok"]')
 
 
 class _Trial:
@@ -218,19 +222,34 @@ class _Trial:
         with self.records.change(self.shards[0]) as record:
             record.tried[custom_id] = self.kept[custom_id]
 
-    def estimate(self, again: list[Shard], outcomes: pd.DataFrame) -> pd.DataFrame:
-        """What another round could cost, by what was answered in the one before or in the trial."""
-        tokens = outcomes.loc[outcomes["prompt_tokens"] > 0, ["prompt_tokens", "completion_tokens"]]
-        answered = {*tokens.index}
-        first = islice(read(self.shards[0].path), _MEASURED)
-        tried = [request for request in first if request["custom_id"] in answered]
-        usages = [
-            CompletionUsage.construct(**tokens.loc[request["custom_id"]].to_dict())
-            for request in tried
-        ]
-        table = estimate(again, tried or self.tried, usages or self.usages)
-        table.attrs["tried"] = 0.0
-        return table
+    def estimate(
+        self, again: list[Shard], outcomes: pd.DataFrame, known: Known, budget: float
+    ) -> pd.DataFrame:
+        """What another round could cost, by what was answered before, or else by a trial."""
+        for tried, usages in (
+            self._measured(outcomes),
+            (self.tried, self.usages),
+            (known.asked, known.usages),
+        ):
+            if tried:
+                table = estimate(again, tried, usages)
+                table.attrs["tried"] = 0.0
+                return table
+        self.ask(budget)
+        if not self.tried:
+            raise BudgetError(
+                "Nobody knows what a request costs: no answer came, also not to those tried "
+                f"({self.failed[0] if self.failed else 'the budget is used up'})."
+            )
+        return estimate(again, self.tried, self.usages)
+
+    def _measured(self, outcomes: pd.DataFrame) -> tuple[list[dict], list[CompletionUsage]]:
+        """Some requests that were answered, and what they used."""
+        used = outcomes.loc[outcomes["prompt_tokens"] > 0, ["prompt_tokens", "completion_tokens"]]
+        answered = {*used.index}
+        asked = (request for shard in self.shards for request in read(shard.path))
+        some = [*islice((r for r in asked if r["custom_id"] in answered), _MEASURED)]
+        return some, [CompletionUsage.construct(**used.loc[r["custom_id"]].to_dict()) for r in some]
 
     def report_if_complete(self, budget: float, say: Callable[[str], None]) -> None:
         """Says of a job that was submitted before what was said of it then, if it is known."""

@@ -5,6 +5,7 @@ when it is missing, so nothing is known by it alone.
 """
 
 import hashlib
+import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -98,7 +99,9 @@ def known_of(
     todo = (request for request in requests if request["custom_id"] not in earlier)
     largest = max(shard.requests for shard in shards)
     folder = home.with_name(f"{home.name}-rest")
-    return Known(batchfile.write(todo, folder, max_requests=largest), table, asked, usages)
+    most = max(1, *(math.ceil(shard.tokens) for shard in shards))
+    rest = batchfile.write(todo, folder, max_requests=largest, max_tokens=most)
+    return Known(rest, table, asked, usages)
 
 
 def _usage(line: dict) -> CompletionUsage:

@@ -1,10 +1,12 @@
 """outcomes -> table: in the order of the reader's rows; what can succeed is asked again."""
 
 import gc
+import math
+import os
 import threading
 import time
 import warnings
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -349,12 +351,11 @@ def retry(
 ) -> list[Shard]:
     """The batch files of the requests that can succeed on another try; an empty list if none can.
 
-    They are ready for `submit`, as those of `write`. A batch file that ran nothing is one of them
-    as it is, and one that is larger than the whole queue comes as files half as large: that is no
-    round. All others lie in folders of their own inside the job's, one for each round. Outcomes
-    merged with those of a retry that failed again make the files of the next round, up to
-    ``rounds``. What was submitted for a round before is part of it again, not written anew, so no
-    row is paid twice in one round.
+    They are ready for `submit`, as those of `write`. A row goes on from the latest batch file that
+    it stands in. A file that ran nothing comes as it is, and one that is larger than the whole
+    queue in two halves: that is no round. Other rows go into a file of the next round, up to
+    ``rounds``. What was sent for them before comes again, so no row is paid twice in one round.
+    Files of rounds lie in folders of their own inside the job's.
 
     With ``max_completion_tokens`` the answers that were cut off are asked again as well, with that
     as their cap (in Responses as max_output_tokens). ``max_requests`` is that of `write`, by
@@ -363,62 +364,80 @@ def retry(
     wanted = outcomes["retry"]
     if max_completion_tokens:
         wanted = wanted | (outcomes["code"] == "truncated")
-    again, records = outcomes[wanted], Records(job.server)
+    again = outcomes[wanted]
     if again.empty:
         return []
-    todo = {*again.index}
-    # In this order, so that the same rows make the same file from shards in any order.
-    sent = [*sorted(job.shards, key=lambda s: s.path), *records.of_rounds(job)]
-    known = {shard: records[shard] for shard in sent}
-    idle = _holding(todo, (s for s in sent if known[s].batch and known[s].may_run))
-    as_they_are = [s for s in idle if not max_requests or s.requests <= max_requests]
-    given_up = _holding(todo, (s for s in sent if known[s].too_large or known[s].carried_over))
-    given_up += [s for s in idle if s not in as_they_are]
-    too_large = [s for s in given_up if known[s].too_large]
-    # Alone larger than the queue, they fit into no smaller file.
-    todo -= _ids([*as_they_are, *(s for s in too_large if s.requests == 1)])
-    # A file that was given up ran nothing, so it was no round of its rows.
-    unrun = Counter(custom_id for shard in given_up for custom_id in batchfile.ids(shard.path))
-    rounds_run = again["round"] - [unrun[custom_id] for custom_id in again.index]
-    again = again[again.index.isin(todo) & (rounds_run < rounds)]
-    if again.empty:
-        return as_they_are
-    number = int(again["round"].max()) + 1
-    todo = {*again.index}
-    earlier = _holding(todo, (s for s in sent if s.round == number))
-    todo -= _ids(earlier)
-    if not todo:
-        return as_they_are + earlier
+    records = Records(job.server)
+    known = {shard: records[shard] for shard in records.family(job)}
+    # Dicts for their order, in which each shard stands once.
+    existing: dict[Shard, None] = {}
+    divided: dict[Shard, None] = {}
+    anew: dict[int, dict[Shard, set[str]]] = defaultdict(lambda: defaultdict(set))
+    numbers: dict[Any, int] = again["round"].to_dict()
+    for custom_id, files in _files_of(numbers, known).items():
+        latest, number = files[-1], numbers[custom_id]
+        record = known[latest]
+        if later := [shard for shard in files if shard.round > number]:
+            existing[later[0]] = None
+        elif record.given_up or (record.batch and record.may_run):
+            divides = record.given_up or (max_requests or latest.requests) < latest.requests
+            (divided if divides and latest.requests > 1 else existing)[latest] = None
+        else:
+            number = max(number, latest.round)
+            if number - sum(known[shard].given_up for shard in files) < rounds:
+                anew[number + 1][latest].add(custom_id)
+    parts = []
+    for shard in sorted(divided, key=lambda shard: shard.path):
+        half = -(-shard.requests // 2) if known[shard].given_up else shard.requests
+        size = min(half, max_requests or half)
+        requests = batchfile.read(shard.path)
+        parts += _next_round(shard.round + 1, job, [shard], requests, size, shard.sha256)
     cut_off = {*again.index[again["code"] == "truncated"]}
     cap = {CAPS[job.shards[0].endpoint][0]: max_completion_tokens}
-    requests = (
-        request | {"body": request["body"] | cap} if request["custom_id"] in cut_off else request
-        for shard in sent
-        if shard in job.shards
-        for request in batchfile.read(shard.path)
-        if request["custom_id"] in todo
-    )
-    largest = max(shard.requests for shard in job.shards)
-    new = batchfile.write(
+    largest = max_requests or max(shard.requests for shard in job.shards)
+    for number, rows in anew.items():
+        requests = (
+            request | {"body": request["body"] | cap}
+            if request["custom_id"] in cut_off
+            else request
+            for shard, ids in sorted(rows.items(), key=lambda item: item[0].path)
+            for request in batchfile.read(shard.path)
+            if request["custom_id"] in ids
+        )
+        parts += _next_round(number, job, [*rows], requests, largest)
+    return [*existing, *parts]
+
+
+def _files_of(ids: Iterable[str], shards: Iterable[Shard]) -> dict[str, list[Shard]]:
+    """Which of the shards each row stands in, in their order."""
+    wanted, files = {*ids}, defaultdict(list)
+    for shard in shards:
+        for custom_id in wanted.intersection(batchfile.ids(shard.path)):
+            files[custom_id].append(shard)
+    return files
+
+
+def _next_round(
+    number: int,
+    job: Job,
+    origins: list[Shard],
+    requests: Iterable[dict],
+    max_requests: int,
+    part_of: str = "",
+) -> list[Shard]:
+    """The batch files of a round; ``origins`` are those that the requests stood in before."""
+    shards = batchfile.write(
         requests,
         job.folder / f"round-{number}",
-        max_requests=max_requests or min([largest, *(-(-s.requests // 2) for s in too_large)]),
+        max_requests=max_requests,
+        max_tokens=max(1, *(math.ceil(origin.tokens) for origin in origins)),
         round=number,
     )
     carries = tuple(
-        s.path.relative_to(job.folder).with_suffix(".json").as_posix()
-        for s in given_up
-        if not known[s].carried_over
+        Path(os.path.relpath(origin.path.with_suffix(".json"), job.folder)).as_posix()
+        for origin in sorted(origins, key=lambda origin: origin.path)
     )
-    return as_they_are + earlier + [replace(shard, carries=carries) for shard in new]
-
-
-def _holding(ids: set[str], shards: Iterable[Shard]) -> list[Shard]:
-    return [shard for shard in shards if not ids.isdisjoint(batchfile.ids(shard.path))]
-
-
-def _ids(shards: list[Shard]) -> set[str]:
-    return {custom_id for shard in shards for custom_id in batchfile.ids(shard.path)}
+    return [replace(shard, carries=carries, part_of=part_of) for shard in shards]
 
 
 def merge(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:

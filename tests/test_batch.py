@@ -1,7 +1,9 @@
 """Jobs: submitted once, waited for, found again after a restart, downloaded once."""
 
 import datetime
+import itertools
 import json
+import threading
 import time
 from dataclasses import replace
 
@@ -261,6 +263,49 @@ def test_the_intent_is_on_disk_before_the_batch_is_created(client, wire, shards)
     assert time.time() - 60 < seen[0].intent <= time.time()
     assert seen[0].batch is None
     assert Records(SERVER)[shards[0]].intent is None
+
+
+# many files
+
+
+@pytest.fixture
+def a_create_call(wire):
+    """Has every upload after the fourth wait for the first create call, which does ``then``."""
+
+    def before(then):
+        begun, uploads = threading.Event(), itertools.count()
+
+        def disturb(call, exchange):
+            if call == CREATE:
+                begun.set()
+                return then(exchange)
+            if call == UPLOAD and next(uploads) >= 4:
+                assert begun.wait(20), "no batch was created before all files were uploaded"
+            return exchange()
+
+        wire.disturb = disturb
+
+    return before
+
+
+def test_a_batch_begins_while_later_files_are_still_uploaded(client, a_create_call, tmp_path):
+    a_create_call(lambda exchange: exchange())
+    job = run(client, helpers.write(recorded()[:8], tmp_path / "films", max_requests=1))
+    assert len({*job.batch_ids}) == 8
+
+
+def test_an_interrupt_ends_the_uploads_and_loses_none(client, wire, a_create_call, tmp_path):
+    def interrupted(exchange):
+        raise KeyboardInterrupt
+
+    a_create_call(interrupted)
+    shards = helpers.write(recorded()[:40], tmp_path / "films", max_requests=1)
+    with pytest.raises(KeyboardInterrupt):
+        helpers.submit(client, shards)
+    assert wire.calls.count(UPLOAD) < 20
+    wire.reset()
+    helpers.submit(client, shards, sleep=no_pause, say=lambda line: None)
+    assert [wire.calls.count(call) for call in (UPLOAD, CREATE)] == [40, 41]
 
 
 # the model

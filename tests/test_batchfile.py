@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import pickle
 import resource
 import shutil
 import stat
@@ -603,9 +604,33 @@ def test_parts_are_copied_to_another_disk(tmp_path):
     assert all(part.path.exists() for part in parts)
 
 
-def test_files_of_one_folder_are_a_job_already(tmp_path):
+def test_files_of_a_job_are_left_where_they_are(tmp_path):
     shards = write(requests(3), tmp_path / "job", max_requests=1)
-    assert assemble(shards, tmp_path / "other") == shards
+    assert assemble(shards, tmp_path / "job") == shards
+
+
+def test_a_single_part_comes_into_the_folder_of_the_job_as_well(tmp_path):
+    (part,) = write(requests(3), tmp_path / "parts" / "part-1")
+    (shard,) = assemble([part, part], tmp_path / "job")
+    assert shard.path.parent.parent == tmp_path
+    assert shard.path.samefile(part.path)
+
+
+def test_a_part_that_is_gone_or_spoiled_is_named(tmp_path):
+    one, two = write(requests(2), tmp_path / "one"), write([request("x")], tmp_path / "two")
+    for spoil in (lambda: two[0].path.write_text("{"), two[0].path.unlink):
+        spoil()
+        with pytest.raises(BatchFileError, match=r"two-\w+/requests-001.jsonl cannot be read"):
+            assemble([*one, *two], tmp_path / "job")
+    with pytest.raises(BatchFileError, match=r"two-\w+/requests-001.jsonl cannot be read"):
+        assemble(two, tmp_path / "job")
+
+
+def test_an_error_comes_back_whole_from_another_process():
+    with pytest.raises(BatchFileError) as caught:
+        check([{"custom_id": "a"}])
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.problems) == (str(caught.value), caught.value.problems)
 
 
 def test_an_id_in_two_parts_is_refused_with_the_parts_name(tmp_path):

@@ -796,7 +796,7 @@ def test_the_words_that_may_vary_are_no_choices_of_the_api():
         (responses(input="abc", instructions="de"), 5),
         (responses(input=[{"role": "user", "content": [{"type": "input_text", "text": "ab"}]}]), 2),
         (embedding(["ab", "c"]), 3),
-        (embedding([1, 2, 3]), 3),
+        (embedding([1, 2, 3]), 12),
         (chat(user="someone", metadata={"a": "b"}), 5),
     ],
 )

@@ -106,8 +106,10 @@ def test_what_cannot_succeed_is_not_tried_again_and_is_said_with_an_example(
     unknown, said = request("unknown", max_completion_tokens=5), []
     given = [*requests[:3], unknown]
     outcomes = helpers.run(client, given, folder, budget=1, rounds=5, say=said.append)
-    assert said[-2:-1] == ["outcomes: 3 ok, 1 failed"]
-    assert said[-1].startswith("1 not_recorded, such as unknown: Not recorded")
+    assert said[-3] == "outcomes: 3 ok, 1 failed"
+    assert said[-2].startswith("1 not_recorded, such as unknown: Not recorded")
+    shown = said[-1].removeprefix("All of them: ")
+    assert eval(shown, {"outcomes": outcomes}).index.tolist() == ["unknown"]
     assert outcomes.loc["unknown", ["outcome", "code", "retry"]].tolist() == [
         "failed",
         "not_recorded",
@@ -433,7 +435,7 @@ def test_a_job_can_be_submitted_today_and_collected_tomorrow(client, wire, folde
     said = []
     today = helpers.run(client, requests, folder, budget=1, wait=False, say=said.append)
     assert today["outcome"].tolist() == ["missing"] * 4
-    assert "Run the same lines again to collect them." in said[-3]
+    assert "Run the same lines again to collect them." in said[-4]
     for _ in range(5):
         client.batches.retrieve(next(iter(client.batches.list())).id)
     tomorrow = helpers.run(client, requests, folder, budget=1, wait=False)

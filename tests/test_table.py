@@ -390,8 +390,8 @@ def test_a_round_of_another_server_is_not_part_of_this_one(tmp_path):
     [shard] = helpers.retry(job, outcomes)
     run(client, [shard])
     elsewhere = helpers.Job(job.shards, job.batch_ids, "http://elsewhere.invalid/v1/")
-    assert Records(job.server).of_rounds(job) == [shard]
-    assert Records(elsewhere.server).of_rounds(elsewhere) == []
+    assert Records(job.server).family(job) == [*job.shards, shard]
+    assert Records(elsewhere.server).family(elsewhere) == job.shards
 
 
 def test_answers_that_were_cut_off_are_asked_again_with_a_larger_cap_on_request(tmp_path):

@@ -345,7 +345,7 @@ class Reader:
             return self._shape_of({key: value})[0][1]
         if kind is int and key in _TEXTS:
             # A token in place of text.
-            self.text += 1
+            self.text += round(1 / TOKENS_PER_BYTE)
         elif kind is bool:
             return (value,)
         self.odd = self.odd or kind not in _PLAIN
