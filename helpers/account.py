@@ -120,7 +120,8 @@ def cancel(client: openai.OpenAI, job: Job, *, say: Callable[[str], None] = prin
 
     A batch takes up to ten minutes to become ``cancelled``; what it finished by then is billed and
     kept (openai/resources/batches.py), so `wait` and `collect` come next. What still waits for room
-    in the queue is not created any more. A retry is a job of its own.
+    in the queue is not created any more, neither as it is nor in parts. A retry is a job of its
+    own.
     """
     records, stopped = Records(server_of(client)), 0
     # Not looked at before: where answers come from a model of one's own, a look asks for more.
@@ -135,10 +136,11 @@ def cancel(client: openai.OpenAI, job: Job, *, say: Callable[[str], None] = prin
             continue  # It has ended since it was last looked at.
         stopped += 1
     now = look(client, job)
-    for place in now.waiting:
-        with records.change(job.shards[place]) as record:
-            record.cancelled = True
-        stopped += 1
+    for shard in job.shards:
+        with records.change(shard) as record:
+            if record.waits_for_room or record.to_be_divided:
+                record.cancelled = True
+                stopped += 1
     if not stopped:
         say("Nothing to cancel: all batches have ended.")
         return now.batches

@@ -106,12 +106,18 @@ class Record:
         """Whether there is no batch, or one that ran nothing and may be created again."""
         if self.batch is None:
             return True
-        return not self.cancelled and not self.given_up and ran_nothing(batch_of(self.batch))
+        given_up = self.cancelled or self.carried_over or self.too_large
+        return not given_up and ran_nothing(batch_of(self.batch))
 
     @property
     def given_up(self) -> bool:
         """Whether its rows are to go on in smaller files, and it will not run as it is."""
-        return bool(self.carried_over) or self.too_large
+        return bool(self.carried_over) or self.to_be_divided
+
+    @property
+    def to_be_divided(self) -> bool:
+        """Whether its rows did not go on in smaller files yet."""
+        return self.too_large and not self.carried_over and not self.cancelled
 
     @property
     def too_large(self) -> bool:

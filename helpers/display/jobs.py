@@ -117,8 +117,8 @@ class _Disk:
         record = self.records[shard]
         if record.waits_for_room:
             return "waiting for room"
-        to_be_halved = record.too_large and not record.carried_over
-        return _RAN_NOTHING if record.may_run or to_be_halved else visible(batch.status)
+        unsent = record.may_run or record.to_be_divided
+        return _RAN_NOTHING if unsent else visible(batch.status)
 
     def _next(self, states: set[str], rows: int, begun: list[Shard], batches: list[Batch]) -> str:
         if states & {_NO_BATCH, _RAN_NOTHING}:
