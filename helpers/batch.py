@@ -299,7 +299,8 @@ class _Submission:
         begun = time.time()
         with self.records.change(shard) as record:
             # Only an empty queue that refuses a batch once more is too small for it.
-            record.alone = record.waits_for_room and not self.account.unfinished
+            retried = record.waits_for_room and not self.account.unfinished
+            record.alone = shard.tokens if retried else 0.0
             record.intent = begun
         try:
             return given(self._post(shard, file_id), Batch, self.client)

@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -35,6 +36,9 @@ _FEW = 10
 _PAGE = 100
 # No time in seconds is as large before the year 5000.
 _MILLISECONDS = 1e11
+_LIMIT = re.compile(r"Limit: (\d[\d,]*)")
+# The smallest that was reported, in tokens: https://community.openai.com/t/1028595/2
+_SMALLEST_QUEUE = 90_000
 # In the place of the API's code, in a batch that was given up.
 _TOO_LARGE = "larger_than_queue"
 
@@ -73,17 +77,17 @@ class Record:
     """What is known of one shard at one server.
 
     ``intent`` is the time, in Unix seconds, at which the creation of its batch was begun; it is
-    None again once the answer is known. ``alone`` says that no other batch was on its way then,
-    although the one before had found no room. ``batch`` is the API's object as the server gave it,
-    when it was created and when it had ended; ``earlier`` holds the ids of batches that ran nothing
-    and that it took the place of. ``carried_over`` is the round that its rows went to, in smaller
-    files.
-    ``tried`` holds the answers of requests tried with Chat Completions, by custom_id.
+    None again once the answer is known. ``alone`` is about how many tokens it has, if no other
+    batch was on its way then, although the one before had found no room. ``batch`` is the API's
+    object as the server gave it, when it was created and when it had ended; ``earlier`` holds the
+    ids of batches that ran nothing and that it took the place of. ``carried_over`` is the round
+    that its rows went to, in smaller files. ``tried`` holds the answers of requests tried with Chat
+    Completions, by custom_id.
     """
 
     file_id: str | None = None
     intent: float | None = None
-    alone: bool = False
+    alone: float = 0.0
     batch: dict[str, Any] | None = None
     earlier: list[str] = field(default_factory=list)
     carried_over: int = 0
@@ -130,7 +134,7 @@ class Record:
         One that found no room and waits for none has a code of its own in the place of the API's.
         """
         self.batch = facts_of(batch)
-        if found_no_room(batch) and (self.alone or self.carried_over):
+        if found_no_room(batch) and (self.carried_over or self.alone > _least_to_divide(batch)):
             for error in self.batch["errors"]["data"]:
                 error["code"] = _TOO_LARGE
                 error["message"] = f"Larger than the whole queue: {error.get('message')}"
@@ -360,6 +364,16 @@ def found_no_room(batch: Batch) -> bool:
     (https://github.com/openai/openai-python/issues/2084).
     """
     return ran_nothing(batch) and _has(batch, "token_limit_exceeded")
+
+
+def _least_to_divide(batch: Batch) -> float:
+    """How many tokens a file has at least that no others can have kept out of the queue.
+
+    The list shows only the batches of one project, and others use the same queue. The refusal says
+    the limit (https://github.com/openai/openai-python/issues/2084); estimates may be too low.
+    """
+    found = _LIMIT.search(" ".join(str(error.message) for error in errors_of(batch)))
+    return int(found[1].replace(",", "")) / 3 if found else _SMALLEST_QUEUE / 3
 
 
 def _has(batch: Batch, code: str) -> bool:

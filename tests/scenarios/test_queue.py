@@ -165,16 +165,24 @@ def test_an_outage_while_a_file_is_tried_alone_says_nothing_of_its_size(
 def test_one_large_row_leaves_the_files_of_the_others_as_large_as_they_were(
     client, queue, tmp_path
 ):
-    shards = helpers.write(FILMS, tmp_path / "films", max_requests=7)
-    queue(MANY, {"at": "validation", "fault": "errors", "value": [FULL], "times": 2})
-    job = helpers.submit(client, shards[1:])
+    body = FILMS[7]["body"]
+    large = {**FILMS[7], "body": {**body, "messages": body["messages"] * 12}}
+    shards = helpers.write([*FILMS[:7], large], tmp_path / "films", max_requests=7)
+    queue(2_200)
+    job = helpers.submit(client, shards)
     helpers.wait(client, job, sleep=no_pause)
-    queue(MANY)
-    whole = helpers.submit(client, shards)
-    helpers.wait(client, whole, sleep=no_pause)
-    outcomes = helpers.collect(client, whole)
-    expired = outcomes.assign(retry=True)
-    assert sorted(s.requests for s in helpers.retry(whole, expired)) == [1, 7]
+    outcomes = helpers.collect(client, job)
+    assert outcomes["outcome"].tolist() == ["ok"] * 7 + ["failed"]
+    again = helpers.retry(job, outcomes.assign(retry=True))
+    assert sorted(shard.requests for shard in again) == [1, 7]
+
+
+@pytest.mark.parametrize("limit", [" Limit: 2,000,000 enqueued tokens.", ""])
+def test_a_queue_that_others_fill_unseen_is_waited_for(client, wire, queue, tmp_path, limit):
+    full = {**FULL, "message": FULL["message"] + limit}
+    queue(MANY, {"at": "validation", "fault": "errors", "value": [full], "times": 4})
+    assert is_whole(client, run(client, FILMS, tmp_path / "films"), FILMS)
+    assert wire.calls.count(CREATE) == 5
 
 
 def test_what_was_cancelled_is_not_sent_in_halves(client, queue, tmp_path):
