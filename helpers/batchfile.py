@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -139,7 +139,7 @@ def write(
     checks = Checks(max_bytes)
     packing = Packing(max_requests, max_bytes, math.inf if max_tokens is None else max_tokens)
     drafts: list[_Draft] = []
-    with _writing(folder.parent) as temporary, Bar("writing") as bar:
+    with _writing(folder.parent) as temporary, Bar("writing", total=_count(requests)) as bar:
         for line in _lines(requests, checks):
             if packing.begins_a_file(line):
                 if drafts:
@@ -167,6 +167,9 @@ def assemble(shards: Sequence[Shard], folder: str | PathLike) -> list[Shard]:
     of them, and for parts with different models or endpoints.
     """
     folder = Path(folder)
+    if strange := [one for one in shards if not isinstance(one, Shard)]:
+        problem = f"assemble takes the batch files as write gave them, not {strange[0]!r:.80}"
+        raise BatchFileError([problem])
     shards = one_of_each_id(shards)
     problems = [
         f"{_name(shard)} asks {shard.model} at {shard.endpoint}, {_name(shards[0])} asks "
@@ -235,6 +238,10 @@ def _named(shard: Shard) -> Iterator[None]:
 
 def _name(shard: Shard) -> str:
     return f"{shard.path.parent.name}/{shard.path.name}"
+
+
+def _count(requests: Iterable[Request]) -> int | None:
+    return len(requests) if isinstance(requests, Sized) else None
 
 
 def _writing(jobs: Path) -> tempfile.TemporaryDirectory:

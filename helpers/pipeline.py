@@ -17,7 +17,17 @@ from helpers.batch import wait as wait_for
 from helpers.batchfile import Shard, assemble, read, write
 from helpers.checks import MAX_REQUESTS
 from helpers.costs import BudgetError, actual, estimate, price
-from helpers.job import Job, JobError, Records, locked, look, server_of, visible
+from helpers.job import (
+    FINAL,
+    Job,
+    JobError,
+    Records,
+    found_no_room,
+    locked,
+    look,
+    server_of,
+    visible,
+)
 from helpers.outcome import answered
 from helpers.reuse import Known, known_of
 from helpers.table import collect, merge, retry
@@ -38,6 +48,7 @@ def run(
     answer: type[BaseModel] | None = None,
     try_first: int = 3,
     rounds: int = 2,
+    max_completion_tokens: int | None = None,
     max_requests: int = MAX_REQUESTS,
     max_tokens: int | None = None,
     reuse: bool = True,
@@ -48,13 +59,16 @@ def run(
     """The outcomes of all requests: one line each, in order, as `collect` gives them.
 
     Checks and writes the batch files (``max_requests`` and ``max_tokens`` as for `write`; batch
-    files that exist are put together as `assemble` does it), tries the first
-    ``try_first`` requests with Chat Completions (`JobError` if none of the answers can be used),
-    estimates the cost from them (`BudgetError` above ``budget`` US dollars), and only then submits.
-    What this server has answered before, in any job of the same jobs folder, is taken over and not
-    paid again, unless with ``reuse=False``; a column ``source`` then says where each row came from.
-    Waits, collects, and sends what can succeed on another try again, in up to ``rounds`` rounds;
-    with ``wait=False`` it returns at once, and rows of batches that have not ended are missing.
+    files that exist are put together as `assemble` does it), tries the first ``try_first`` requests
+    with Chat Completions (`JobError` if none of the answers can be used), estimates the cost from
+    them (`BudgetError` above ``budget`` US dollars), and only then submits. What this server has
+    answered before, in any job of the same jobs folder, is taken over and not paid again, unless
+    with ``reuse=False``; a column ``source`` then says where each row came from. What is on its way
+    in another job is a `JobError`. Waits, collects, and sends what can succeed on another try
+    again, in up to ``rounds`` rounds, with ``max_completion_tokens`` also what was cut off, with
+    that as its cap. With ``wait=False`` it returns at once, and rows of batches that have not ended
+    are missing.
+
     Safe to run again: what was tried, submitted or collected is not paid twice. ``say`` gets a line
     for everything found in order before the job starts, and the counts at its end; ``show`` is that
     of `wait`.
@@ -94,22 +108,31 @@ def run(
         trial.ask(budget)
         expected = trial.report(budget, say)
 
+    unfinished: list[Batch] = []
+
     def finished(batch_files: list[Shard], expected: pd.DataFrame | None, limit: float) -> Finished:
         # What exists needs no budget: then there is no estimate either.
         limited = None if expected is None else limit
         job = submit(client, batch_files, expected=expected, budget=limited, say=say)
-        if wait or look(client, job).over:
+        now = None if wait else look(client, job)
+        if now is None or now.over:
             wait_for(client, job, show=show, say=say)
             return job, collect(client, job, answer)
-        say("submitted: the batches are on their way. Run the same lines again to collect them.")
-        with warnings.catch_warnings():
-            # That they have not ended was just said.
-            warnings.simplefilter("ignore", UserWarning)
+        waits = (now.batches[place] for place in now.waiting)
+        unfinished.extend([*waits, *(one for one in now.batches if one.status not in FINAL)])
+        # That they have not ended is said in the end.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
             return job, collect(client, job, answer)
 
     job, outcomes = finished(shards, expected, budget)
     sent = {shard.path for shard in shards}
-    while again := [s for s in retry(job, outcomes, rounds=rounds) if s.path not in sent]:
+    while again := [
+        shard
+        for shard in retry(
+            job, outcomes, rounds=rounds, max_completion_tokens=max_completion_tokens
+        )
+        if shard.path not in sent
+    ]:
         sent |= {shard.path for shard in again}
         spent = actual(outcomes, again[0].model)["batch_usd"].sum()
         try:
@@ -123,8 +146,25 @@ def run(
         outcomes = merge(outcomes, second)
     if known.asked:
         outcomes = merge(known.outcomes, outcomes)
-    _report(outcomes, say)
+    if unfinished:
+        _report_unfinished(unfinished, outcomes, say)
+    else:
+        _report(outcomes, say)
     return outcomes
+
+
+def _report_unfinished(
+    batches: list[Batch], outcomes: pd.DataFrame, say: Callable[[str], None]
+) -> None:
+    """Says what is on its way; what of the rows failed is not known before the end."""
+    waiting = sum(map(found_no_room, batches))
+    answered = (outcomes["outcome"] == "ok").sum()
+    room = f", without room in the queue: {waiting:,}" if waiting else ""
+    say(
+        f"submitted: batches on their way: {len(batches) - waiting:,}{room}; rows with an answer: "
+        f"{answered:,} of {len(outcomes):,}"
+    )
+    say(f"Run the same lines again to {'send and ' if waiting else ''}collect them.")
 
 
 def _say_price(expected: pd.DataFrame, budget: float, say: Callable[[str], None]) -> None:

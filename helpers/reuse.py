@@ -7,8 +7,9 @@ when it is missing, so nothing is known by it alone.
 import hashlib
 import math
 import sqlite3
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -22,10 +23,22 @@ from pydantic import BaseModel
 from helpers import batchfile
 from helpers.bars import Bar, along
 from helpers.batchfile import Shard
-from helpers.job import Record, Records, all_records, locked, result_path, server_of
+from helpers.job import (
+    FINAL,
+    Job,
+    JobError,
+    Record,
+    Records,
+    all_records,
+    batch_of,
+    locked,
+    look,
+    result_path,
+    server_of,
+)
 from helpers.outcome import Outcome, outcome_of, result_lines
 from helpers.paths import whole_file
-from helpers.table import Rows
+from helpers.table import Rows, collect
 
 INDEX = "answered.sqlite"
 _BLOCK = 500
@@ -60,7 +73,8 @@ def reuse(
     rows that are to be sent are missing: `merge` it with what comes of them.
 
     What was decided once is kept, so that running this again gives the same files. A job that was
-    submitted already is not taken apart.
+    submitted already is not taken apart. Raises `JobError` for requests that are on their way in
+    another job: they would be paid twice.
     """
     return known_of(client, shards, answer)[:2]
 
@@ -77,7 +91,10 @@ def known_of(
     kept = home / f"reused-{mark}.jsonl"
     with locked(home / "job.lock"):
         if not kept.exists():
-            found = _Index(home.parent, records.server).answers(shards, answer)
+            running = _running(client, home, records.server)
+            index = _Index(home.parent, records.server)
+            index.refuse_what_is_in(running, shards)
+            found = index.answers(shards, answer)
             with whole_file(kept) as file:
                 file.writelines(orjson.dumps(line) + b"\n" for line in found)
             if not kept.stat().st_size:
@@ -102,6 +119,27 @@ def known_of(
     most = max(1, *(math.ceil(shard.tokens) for shard in shards))
     rest = batchfile.write(todo, folder, max_requests=largest, max_tokens=most)
     return Known(rest, table, asked, usages)
+
+
+def _running(client: openai.OpenAI, home: Path, server: str) -> list[Shard]:
+    """Other jobs' batch files that are on their way; what has ended meanwhile is fetched."""
+    running = []
+    for shard, record in all_records(home.parent, server):
+        batch = batch_of(record.batch or {})
+        if shard.home == home:
+            continue  # Another process has begun the same job.
+        if batch.status in FINAL:
+            file_id = batch.output_file_id
+            if not file_id or result_path(shard, server, batch.id, file_id, "output").exists():
+                continue
+        job = Job([shard], [batch.id], server)
+        # What another key has sent, or results that are gone, are no reason to stop here.
+        with suppress(JobError), warnings.catch_warnings(action="ignore"):
+            if look(client, job).batches[0].status not in FINAL:
+                running.append(shard)
+            else:
+                collect(client, job)
+    return running
 
 
 def _usage(line: dict) -> CompletionUsage:
@@ -153,6 +191,18 @@ class _Index:
                         if line and (not answer or outcome_of(line, answer).outcome == "ok"):
                             source = path.split("/")[0]
                             yield line | {"custom_id": keys[key], "source": source}
+
+    def refuse_what_is_in(self, running: list[Shard], shards: Sequence[Shard]) -> None:
+        """Raises `JobError` if some of the requests are on their way."""
+        jobs = {self._key(r): s.home.name for s in running for r in batchfile.read(s.path)}
+        asked = (r for shard in shards for r in batchfile.read(shard.path)) if jobs else ()
+        twice = [jobs[key] for key in map(self._key, asked) if key in jobs]
+        if twice:
+            raise JobError(
+                f"{len(twice):,} of the requests are on their way in "
+                f"{', '.join(sorted({*twice}))}, and would be paid twice. Nothing was submitted. "
+                "When that job has ended, run this again; reuse=False sends all of them now."
+            )
 
     def _key(self, request: dict) -> bytes:
         body = orjson.dumps(request["body"], option=orjson.OPT_SORT_KEYS)

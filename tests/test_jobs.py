@@ -112,7 +112,7 @@ def test_a_batch_file_that_was_never_uploaded_counts_as_well(client, shards):
 @pytest.mark.parametrize(
     ("rounds", "batches", "step"),
     [
-        (1, [5, 1, "1 expired"], "nothing: collected, 2 rows without an answer"),
+        (1, [5, 1, "1 expired"], "nothing: collected, 2 rows failed at the server"),
         (2, [5, 2, "2 expired"], "nothing: collected"),
     ],
 )

@@ -435,7 +435,10 @@ def test_a_job_can_be_submitted_today_and_collected_tomorrow(client, wire, folde
     said = []
     today = helpers.run(client, requests, folder, budget=1, wait=False, say=said.append)
     assert today["outcome"].tolist() == ["missing"] * 4
-    assert "Run the same lines again to collect them." in said[-4]
+    assert said[-2:] == [
+        "submitted: batches on their way: 1; rows with an answer: 0 of 4",
+        "Run the same lines again to collect them.",
+    ]
     for _ in range(5):
         client.batches.retrieve(next(iter(client.batches.list())).id)
     tomorrow = helpers.run(client, requests, folder, budget=1, wait=False)

@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 import helpers
+from helpers.replay import create_app
 from helpers.reuse import INDEX
 from support import CREATE, UPLOAD, Wire, connect, recorded
 
@@ -173,3 +174,39 @@ def test_what_another_job_answers_before_anything_is_sent_is_taken_over(client, 
     helpers.run(client, ALL_OK[2:5], tmp_path / "others", budget=1, say=lambda line: None)
     (rest,), _ = helpers.reuse(client, shards)
     assert rest.requests == 2
+
+
+def submitted(client, requests, folder):
+    """The first job, on its way."""
+    return helpers.run(client, requests, folder, budget=1, wait=False, say=lambda line: None)
+
+
+def test_rows_on_their_way_in_another_job_are_not_sent_with_more(tmp_path):
+    slow = Wire(create_app(tmp_path / "replay.sqlite", seconds=1_000))
+    client, folder = connect(slow, max_retries=0), tmp_path / "films"
+    submitted(client, ALL_OK[:10], folder)
+    with pytest.raises(helpers.JobError, match=r"10 of the requests are on their way in films-"):
+        submitted(client, ALL_OK, folder)
+    with pytest.raises(helpers.JobError, match=r"10 of .* Nothing was submitted.*reuse=False"):
+        helpers.run(client, ALL_OK[:10], folder, budget=1, max_requests=4)
+    assert slow.calls.count(CREATE) == 1
+    submitted(client, ALL_OK[10:], folder)
+    submitted(client, ALL_OK[:10], folder)
+    helpers.run(client, ALL_OK, folder, budget=1, wait=False, reuse=False)
+    assert [len(ids) for ids in sent(client)] == [12, 2, 10]
+
+
+def test_what_has_ended_and_was_not_collected_is_taken_over(client, wire, tmp_path):
+    submitted(client, ALL_OK[:10], tmp_path / "films")
+    for _ in range(3):
+        client.batches.retrieve(next(iter(client.batches.list())).id)
+    outcomes = helpers.run(client, ALL_OK, tmp_path / "films", budget=1)
+    assert outcomes["outcome"].tolist() == ["ok"] * 12
+    assert [len(ids) for ids in sent(client)] == [2, 10]
+
+
+def test_a_job_that_another_key_has_sent_stops_nothing(client, wire, tmp_path):
+    submitted(client, ALL_OK[:10], tmp_path / "films")
+    other = connect(Wire(create_app(tmp_path / "other.sqlite")), max_retries=0)
+    outcomes = helpers.run(other, ALL_OK, tmp_path / "films", budget=1)
+    assert outcomes["outcome"].tolist() == ["ok"] * 12

@@ -11,6 +11,7 @@ import time
 import httpx2
 import pandas as pd
 import pytest
+from pydantic import BaseModel
 
 import helpers
 from helpers.paths import ROOT
@@ -20,6 +21,13 @@ BLOCKS = (ROOT / "helpers" / "README.md").read_text("utf-8").split("```python\n"
 RECIPE, SET_UP = (
     block.split("```")[0] for block in BLOCKS if "client.webhooks." in block.split("```")[0]
 )
+
+
+class Answer(BaseModel):
+    categories: list[str]
+    summary: str
+
+
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests").decode()
 
 
@@ -52,7 +60,7 @@ def receiver(wire, tmp_path):
     """The names of the recipe, which runs on a free port; its batch has ended."""
     client = connect(wire, webhook_secret=SECRET)
     names = {"helpers": helpers, "client": client, "requests": recorded()[:3]}
-    names["folder"] = tmp_path / "films"
+    names |= {"folder": tmp_path / "films", "Answer": Answer}
     recipe = compile(RECIPE.replace("8000", "0"), "helpers/README.md", "exec")
     process = threading.Thread(target=exec, args=(recipe, names))
     process.start()

@@ -136,5 +136,5 @@ class _Disk:
         counts = [counts_of(batch) for batch in batches]
         left = rows - sum(done for done, _, _ in counts)
         known = all(total for _, _, total in counts)
-        without = f", {left:,} rows without an answer" if known and left > 0 else ""
+        without = f", {left:,} rows failed at the server" if known and left > 0 else ""
         return f"nothing: collected{without}"
