@@ -10,14 +10,14 @@ import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import openai
 import orjson
 import pandas as pd
-from openai.types import CompletionUsage
+from openai.types import Batch, CompletionUsage
 from pydantic import BaseModel
 
 from helpers import batchfile
@@ -123,23 +123,29 @@ def known_of(
 
 def _running(client: openai.OpenAI, home: Path, server: str) -> list[Shard]:
     """Other jobs' batch files that are on their way; what has ended meanwhile is fetched."""
-    running = []
-    for shard, record in all_records(home.parent, server):
-        batch = batch_of(record.batch or {})
-        if shard.home == home:
-            continue  # Another process has begun the same job.
-        if batch.status in FINAL:
-            file_id = batch.output_file_id
-            if not file_id or result_path(shard, server, batch.id, file_id, "output").exists():
-                continue
-        job = Job([shard], [batch.id], server)
+    running: list[Shard] = []
+    for folder, found in groupby(all_records(home.parent, server), lambda pair: pair[0].home):
+        known = {shard: batch_of(record.batch or {}) for shard, record in found}
+        left = [shard for shard, batch in known.items() if not _is_fetched(shard, batch, server)]
+        # In the folder of this job another process may have begun it.
+        if not left or folder == home:
+            continue
+        job = Job(left, [known[shard].id for shard in left], server)
         # What another key has sent, or results that are gone, are no reason to stop here.
         with suppress(JobError), warnings.catch_warnings(action="ignore"):
-            if look(client, job).batches[0].status not in FINAL:
-                running.append(shard)
-            else:
-                collect(client, job)
+            for part, batch in zip(job.parts, look(client, job).batches, strict=True):
+                if batch.status in FINAL:
+                    collect(client, part)
+                else:
+                    running += part.shards
     return running
+
+
+def _is_fetched(shard: Shard, batch: Batch, server: str) -> bool:
+    """Whether the batch has ended, and its answers are here, if it has any."""
+    file_id = batch.output_file_id
+    here = not file_id or result_path(shard, server, batch.id, file_id, "output").exists()
+    return batch.status in FINAL and here
 
 
 def _usage(line: dict) -> CompletionUsage:
