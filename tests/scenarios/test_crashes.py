@@ -75,15 +75,20 @@ def test_the_steps_are_found_by_themselves(undisturbed):
 @pytest.mark.slow
 def test_a_job_killed_at_any_step_is_paid_once_and_loses_nothing(undisturbed, tmp_path, capsys):
     result, steps = undisturbed
+    killed = 0
     for point, step in enumerate(steps, start=1):
         folder = tmp_path / str(point)
         with server(folder / "server.sqlite") as port:
-            assert run_job(port, folder / "jobs", kill_at=point) is None, step
+            first = run_job(port, folder / "jobs", kill_at=point)
+            # Uploads run beside the rest, so that one run may have some steps less than another.
+            assert first is None or first[0] == result, step
+            killed += first is None
             assert run_job(port, folder / "jobs")[0] == result, step
             marks = marks_at(port)
         assert len(marks) == len(set(marks)) == 5, step
+    assert killed > 0.95 * len(steps)
     with capsys.disabled():
-        print(f"\nkilled at {len(steps)} steps")
+        print(f"\nkilled at {killed} of {len(steps)} steps")
 
 
 def test_two_kernels_at_the_same_time_make_one_batch(tmp_path):
