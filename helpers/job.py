@@ -244,8 +244,7 @@ def record_files(jobs: Path) -> dict[Path, list[Path]]:
     """The records under a jobs folder, those of all rounds, by the folder of their job."""
     # What begins with a dot is not finished, and may be gone in a moment.
     folders = [folder for folder in sorted(jobs.glob("[!.]*")) if folder.is_dir()]
-    patterns = ("requests-*.json", "round-*/requests-*.json")
-    return {folder: [p for one in patterns for p in sorted(folder.glob(one))] for folder in folders}
+    return {folder: sorted(folder.rglob("requests-*.json")) for folder in folders}
 
 
 def result_path(shard: Shard, server: str, batch_id: str, file_id: str, kind: str) -> Path:

@@ -124,18 +124,18 @@ def known_of(
 def _running(client: openai.OpenAI, home: Path, server: str) -> list[Shard]:
     """Other jobs' batch files that are on their way; what has ended meanwhile is fetched."""
     running: list[Shard] = []
-    for folder, found in groupby(all_records(home.parent, server), lambda pair: pair[0].home):
+    for folder, pairs in groupby(all_records(home.parent, server), lambda pair: pair[0].home):
+        # In the folder of this job another process may have begun it.
+        found = [*pairs] if folder != home else []
+        # They are sent when their job goes on.
+        running += [shard for shard, r in found if r.waits_for_room or r.to_be_divided]
         known = {shard: batch_of(record.batch or {}) for shard, record in found}
         left = [shard for shard, batch in known.items() if not _is_fetched(shard, batch, server)]
-        # In the folder of this job another process may have begun it.
-        if not left or folder == home:
-            continue
-        job = Job(left, [known[shard].id for shard in left], server)
-        # What another key has sent, or results that are gone, are no reason to stop here.
-        with suppress(JobError), warnings.catch_warnings(action="ignore"):
-            for part, batch in zip(job.parts, look(client, job).batches, strict=True):
-                if batch.status in FINAL:
-                    collect(client, part)
+        for part in Job(left, [known[shard].id for shard in left], server).parts:
+            # What another key has sent, or results that are gone, are no reason to stop here.
+            with suppress(JobError), warnings.catch_warnings(action="ignore"):
+                if look(client, part).over:
+                    collect(client, part, sleep=lambda seconds: None)
                 else:
                     running += part.shards
     return running

@@ -367,6 +367,7 @@ def retry(
     again = outcomes[wanted]
     if again.empty:
         return []
+    cut_off = {*again.index[again["code"] == "truncated"]}
     records = Records(job.server)
     known = {shard: records[shard] for shard in records.family(job)}
     # Dicts for their order, in which each shard stands once.
@@ -384,7 +385,11 @@ def retry(
             (divided if divides and latest.requests > 1 else existing)[latest] = None
         else:
             number = max(number, latest.round)
-            if number - sum(known[shard].given_up for shard in files) < rounds:
+            # A cap that was raised is not the same request once more, so it is no round too many.
+            if (
+                custom_id in cut_off
+                or number - sum(known[shard].given_up for shard in files) < rounds
+            ):
                 anew[number + 1][latest].add(custom_id)
     parts = []
     for shard in sorted(divided, key=lambda shard: shard.path):
@@ -392,20 +397,29 @@ def retry(
         size = min(half, max_requests or half)
         requests = batchfile.read(shard.path)
         parts += _next_round(shard.round + 1, job, [shard], requests, size, shard.sha256)
-    cut_off = {*again.index[again["code"] == "truncated"]}
-    cap = {CAPS[job.shards[0].endpoint][0]: max_completion_tokens}
     largest = max_requests or max(shard.requests for shard in job.shards)
     for number, rows in anew.items():
         requests = (
-            request | {"body": request["body"] | cap}
-            if request["custom_id"] in cut_off
-            else request
+            raised
             for shard, ids in sorted(rows.items(), key=lambda item: item[0].path)
             for request in batchfile.read(shard.path)
             if request["custom_id"] in ids
+            if (
+                raised := _with_cap(request, max_completion_tokens or 0)
+                if request["custom_id"] in cut_off
+                else request
+            )
         )
         parts += _next_round(number, job, [*rows], requests, largest)
     return [*existing, *parts]
+
+
+def _with_cap(request: dict, cap: int) -> dict | None:
+    """The request with a larger cap; None if it had as large a one before."""
+    names = CAPS[request["url"]]
+    if cap <= max(request["body"].get(name) or 0 for name in names):
+        return None
+    return request | {"body": request["body"] | {names[0]: cap}}
 
 
 def _files_of(ids: Iterable[str], shards: Iterable[Shard]) -> dict[str, list[Shard]]:
@@ -431,6 +445,7 @@ def _next_round(
         job.folder / f"round-{number}",
         max_requests=max_requests,
         max_tokens=max(1, *(math.ceil(origin.tokens) for origin in origins)),
+        may_be_empty=True,
         round=number,
     )
     carries = tuple(

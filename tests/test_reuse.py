@@ -210,3 +210,12 @@ def test_a_job_that_another_key_has_sent_stops_nothing(client, wire, tmp_path):
     other = connect(Wire(create_app(tmp_path / "other.sqlite")), max_retries=0)
     outcomes = helpers.run(other, ALL_OK, tmp_path / "films", budget=1)
     assert outcomes["outcome"].tolist() == ["ok"] * 12
+
+
+def test_rows_that_wait_for_room_in_another_job_are_on_their_way_too(tmp_path):
+    client = connect(Wire(create_app(tmp_path / "replay.sqlite", queue_tokens=400)), max_retries=0)
+    options = {"budget": 1, "max_requests": 1, "wait": False}
+    for _ in range(2):
+        helpers.run(client, ALL_OK[:3], tmp_path / "films", **options)
+    with pytest.raises(helpers.JobError, match="of the requests are on their way in films-"):
+        helpers.run(client, ALL_OK[1:3], tmp_path / "others", budget=1)

@@ -407,6 +407,21 @@ def test_answers_that_were_cut_off_are_asked_again_with_a_larger_cap_on_request(
     assert caps == {"a": 900, "b": 900, "c": None}
 
 
+def test_a_larger_cap_is_asked_for_in_any_round_and_the_same_one_never_again(tmp_path):
+    client = answering(tmp_path, {"a": [(200, completion("half", "length"))]})
+    job = run(client, helpers.write(requests("a"), tmp_path / "job"))
+    outcomes, caps = helpers.collect(client, job), []
+    for cap in (300, 300, 200, 600, 600):
+        while again := helpers.retry(job, outcomes, rounds=1, max_completion_tokens=cap):
+            caps += [
+                r["body"]["max_completion_tokens"] for r in helpers.batchfile.read(again[0].path)
+            ]
+            # The replay knows no such request, so the row is said to be cut off once more.
+            second = helpers.collect(client, run(client, again)).assign(code="truncated")
+            outcomes = helpers.merge(outcomes, second)
+    assert caps == [300, 600]
+
+
 def test_no_row_goes_into_more_rounds_than_asked_for(tmp_path):
     client = answering(tmp_path, {"a": [(500, error("Oops."))]})
     job = run(client, helpers.write(requests("a"), tmp_path / "job"))
