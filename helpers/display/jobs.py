@@ -78,7 +78,7 @@ class _Disk:
         state = ", ".join(f"{count:,} {kind}" for kind, count in (+states).items())
         if (unknown or self.silent) and any(batch.status not in FINAL for batch in batches):
             state += ", when last seen"
-        rows = sum(shard.requests for shard in shards if shard.path.parent == folder)
+        rows = sum(shard.requests for shard in shards if shard.round == 1)
         rows += sum(path.read_bytes().count(b"\n") for path in others)
         created = min(filter(None, (moment(batch.created_at) for batch in batches)), default=None)
         usd = pd.Series([*map(cost_so_far, batches)], dtype=float).sum(min_count=1)
