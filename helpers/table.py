@@ -358,8 +358,9 @@ def retry(
     Files of rounds lie in folders of their own inside the job's.
 
     With ``max_completion_tokens`` the answers that were cut off are asked again as well, with that
-    as their cap (in Responses as max_output_tokens). ``max_requests`` is that of `write`, by
-    default that of the job's largest file; files that ran nothing and are larger are written anew.
+    as their cap (in Responses as max_output_tokens): in any round, but not where they had as large
+    a one. ``max_requests`` is that of `write`, by default that of the job's largest file; files
+    that ran nothing and are larger are written anew.
     """
     wanted = outcomes["retry"]
     if max_completion_tokens:
